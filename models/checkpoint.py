@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One checkpoint is one safetensors file that describes itself: DiT, VAE and text encoder, with their configs.
+
+Tensors are named ``dit.*``, ``vae.*`` and ``text.*``; the metadata's ``spacetime`` entry is JSON with the format's
+version and the configs. A file saved by the host's ModelSave holds the DiT alone (``model.diffusion_model.*``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .dit import DiTConfig, SpacetimeDiT
+from .text import TextConfig, TextEncoder, Tokenizer
+from .vae import VAEConfig, VideoVAE
+
+FORMAT = 1
+HOST_PREFIX = "model.diffusion_model."
+
+
+class CheckpointError(ValueError):
+    """A file that is not a whole Spacetime checkpoint; the message says what is wrong and what to do."""
+
+
+@dataclass
+class Checkpoint:
+    """Configs and weights as stored, parts that a file lacks are None; the build methods make modules of them."""
+
+    dit_config: DiTConfig
+    dit: dict[str, Tensor]
+    vae_config: VAEConfig | None = None
+    vae: dict[str, Tensor] | None = None
+    text_config: TextConfig | None = None
+    text: dict[str, Tensor] | None = None
+    info: dict[str, Any] | None = None
+
+    def build_dit(self, dtype: torch.dtype = torch.float32) -> SpacetimeDiT:
+        """The transformer in plain PyTorch."""
+        module = SpacetimeDiT(self.dit_config)
+        module.load_state_dict(self.dit)
+        return module.to(dtype).eval()
+
+    def build_vae(self, dtype: torch.dtype = torch.float32) -> VideoVAE:
+        """The VAE. Raises CheckpointError when the file has none."""
+        if self.vae_config is None or self.vae is None:
+            raise CheckpointError("this checkpoint holds no VAE; load a complete Spacetime checkpoint for it")
+        module = VideoVAE(self.vae_config)
+        module.load_state_dict(self.vae)
+        return module.to(dtype).eval()
+
+    def build_text(self, dtype: torch.dtype = torch.float32) -> tuple[Tokenizer, TextEncoder]:
+        """Tokenizer and text encoder. Raises CheckpointError when the file has none."""
+        if self.text_config is None or self.text is None:
+            raise CheckpointError("this checkpoint holds no text encoder; load a complete Spacetime checkpoint for it")
+        module = TextEncoder(self.text_config)
+        module.load_state_dict(self.text)
+        return Tokenizer(self.text_config), module.to(dtype).eval()
+
+
+def save_checkpoint(
+    path: Path,
+    dit: SpacetimeDiT,
+    vae: VideoVAE,
+    text: TextEncoder,
+    info: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+) -> None:
+    """Write a checkpoint in ``dtype``; the old file stays until the new one is whole."""
+    tensors = {
+        f"{part}.{name}": (value.to(dtype) if value.is_floating_point() else value).contiguous()
+        for part, module in (("dit", dit), ("vae", vae), ("text", text))
+        for name, value in module.state_dict().items()
+    }
+    described = {
+        "format": FORMAT, "dit": dit.config.to_dict(), "vae": vae.config.to_dict(), "text": text.config.to_dict(), "info": info or {},
+    }  # fmt: skip
+    scratch = path.with_name(path.name + ".tmp")
+    save_file(tensors, scratch, metadata={"spacetime": json.dumps(described, ensure_ascii=False)})
+    os.replace(scratch, path)
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint. Raises CheckpointError for a missing, truncated, foreign or newer file."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path.name} does not exist; choose a file that the list of Load Spacetime Model offers")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path.name} is not a whole safetensors file ({error}); copy or download it again") from error
+    if "spacetime" in metadata:
+        return _described(path.name, tensors, metadata["spacetime"])
+    if HOST_PREFIX + "embed.weight" in tensors:
+        return _saved_by_host(path.name, tensors)
+    raise CheckpointError(f"{path.name} is not a Spacetime checkpoint; models of other families load with the host's own loaders")
+
+
+def _described(name: str, tensors: dict[str, Tensor], text: str) -> Checkpoint:
+    try:
+        described = json.loads(text)
+        version = int(described["format"])
+        if version > FORMAT:
+            raise CheckpointError(f"{name} has format {version}, this version reads up to {FORMAT}; update ComfyUI-Spacetime")
+        parts = {part: {k[len(part) + 1 :]: v for k, v in tensors.items() if k.startswith(part + ".")} for part in ("dit", "vae", "text")}
+        checkpoint = Checkpoint(
+            DiTConfig(**described["dit"]), parts["dit"], VAEConfig.from_dict(described["vae"]), parts["vae"],
+            TextConfig.from_dict(described["text"]), parts["text"], described.get("info"),
+        )  # fmt: skip
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{name} describes itself wrongly ({error}); it was damaged or written by another program") from error
+    _check_whole(name, checkpoint)
+    return checkpoint
+
+
+def _saved_by_host(name: str, tensors: dict[str, Tensor]) -> Checkpoint:
+    state = {k[len(HOST_PREFIX) :]: v for k, v in tensors.items() if k.startswith(HOST_PREFIX)}
+    try:
+        return Checkpoint(DiTConfig.from_state_dict(state), state)
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{name} is not a Spacetime model ({error} is missing)") from error
+
+
+def _check_whole(name: str, checkpoint: Checkpoint) -> None:
+    """Compare names and shapes with what the configs ask for, without allocating the modules."""
+    with torch.device("meta"):
+        assert checkpoint.vae_config is not None and checkpoint.text_config is not None
+        wanted = {
+            "dit": SpacetimeDiT(checkpoint.dit_config), "vae": VideoVAE(checkpoint.vae_config), "text": TextEncoder(checkpoint.text_config),
+        }  # fmt: skip
+    for part, module in wanted.items():
+        have: dict[str, Tensor] = getattr(checkpoint, part)
+        for key, value in module.state_dict().items():
+            if key not in have:
+                raise CheckpointError(f"{name} lacks the weight {part}.{key}; it was damaged or written by another program")
+            if have[key].shape != value.shape:
+                raise CheckpointError(f"{name}: {part}.{key} has shape {tuple(have[key].shape)}, its config asks for {tuple(value.shape)}")
