@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..models.vae import VAEConfig, VideoVAE
@@ -21,23 +22,42 @@ from .common import Clock, learning_rate, load_run, log, save_run, start
 from .optim import Average, Optimisers
 from .world import draw_scene, render
 
-# (width, height, frames, clips in a batch of one process, how often)
+# (width, height, frames, clips in a batch of one process, side of the square cut around the sprite or 0, how often)
 BUCKETS = (
-    (256, 256, 9, 3, 5), (256, 256, 17, 2, 3), (320, 192, 9, 3, 1), (192, 320, 9, 3, 1), (256, 256, 1, 8, 1), (128, 128, 17, 6, 1),
+    (256, 256, 9, 5, 160, 6), (256, 256, 17, 3, 160, 3), (256, 256, 9, 2, 0, 1), (352, 192, 9, 5, 160, 1), (192, 352, 9, 5, 160, 1),
+    (256, 256, 1, 12, 160, 1), (128, 128, 17, 4, 0, 1),
 )  # fmt: skip
 LATENT_NOISE = 0.15
 
 
-def batch(seed: int, width: int, height: int, frames: int, clips: int, split: str = "train") -> tuple[Tensor, Tensor]:
-    """Render clips (B, F, 3, H, W) in -1..1 and the sprites' coverage (B, F, 1, H, W) in 0..1."""
+def batch(seed: int, width: int, height: int, frames: int, clips: int, crop: int = 0, split: str = "train") -> tuple[Tensor, Tensor]:
+    """Render clips (B, F, 3, H, W) in -1..1 and the sprites' coverage (B, F, 1, H, W) in 0..1.
+
+    The background is soon learnt: with ``crop`` only a square of that side around each sprite's path is kept.
+    """
     rng = np.random.default_rng(seed)
     videos, covers = [], []
     for i in range(clips):
         video, cover = render(draw_scene(seed * 16 + i, split), width, height, frames, float(rng.choice([6, 8, 8, 12])))
+        if crop:
+            rows, columns = _around(cover, crop, rng)
+            video, cover = video[:, rows, columns], cover[:, rows, columns]
         videos.append(torch.from_numpy(video))
         covers.append(torch.from_numpy(cover))
     video = torch.stack(videos).permute(0, 1, 4, 2, 3).contiguous().float().div_(127.5).sub_(1)
     return video, torch.stack(covers)[:, :, None].float() / 255
+
+
+def _around(cover: NDArray[np.uint8], side: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    """A square of ``side`` pixels that contains most of the sprite's path, jittered."""
+    seen = cover.max(0) > 0
+    cuts = []
+    for axis, length in ((1, seen.shape[0]), (0, seen.shape[1])):
+        where = np.flatnonzero(seen.any(axis))
+        middle = where.mean() if len(where) else length / 2
+        first = int(np.clip(middle - side / 2 + rng.uniform(-30, 30), 0, length - side))
+        cuts.append(slice(first, first + side))
+    return cuts[0], cuts[1]
 
 
 def reconstruction_loss(made: Tensor, real: Tensor, cover: Tensor, emphasis: float = 3.0) -> Tensor:
@@ -58,7 +78,7 @@ def validate(vae: VideoVAE, clips: int = 24) -> tuple[float, float]:
     vae.eval()
     whole, moving, pixels = 0.0, 0.0, 0.0
     for i in range(clips):
-        video, cover = batch(10_000_000 + i, 256, 256, 17, 1, "held out")
+        video, cover = batch(10_000_000 + i, 256, 256, 17, 1, split="held out")
         with torch.autocast("cpu", torch.bfloat16):
             made = vae.decode(vae.encode(video.transpose(1, 2))).float().clamp(-1, 1).transpose(1, 2)
         error = ((made - video) / 2).square()
@@ -93,12 +113,12 @@ def main() -> None:
         if saved["frozen"] == args.freeze_encoder:
             clock.spent = saved["spent"]
             optimisers.load_state_dict(saved["optimisers"])
-    odds = np.array([b[4] for b in BUCKETS], float)
+    odds = np.array([b[5] for b in BUCKETS], float)
     began, losses, done = time.monotonic(), [], 0
     first = step
     while (progress := clock.progress) < 1:
-        width, height, frames, clips, _ = BUCKETS[np.random.default_rng(step).choice(len(BUCKETS), p=odds / odds.sum())]
-        video, cover = batch(step * world + rank, width, height, frames, clips)
+        width, height, frames, clips, crop, _ = BUCKETS[np.random.default_rng(step).choice(len(BUCKETS), p=odds / odds.sum())]
+        video, cover = batch(step * world + rank, width, height, frames, clips, crop)
         with torch.autocast("cpu", torch.bfloat16):
             if args.freeze_encoder:
                 vae.scale.eval()
