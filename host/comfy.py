@@ -143,10 +143,10 @@ def holds_pack(custom_nodes: Path) -> bool:
     return custom_nodes.is_dir() and any(entry.resolve() == ROOT for entry in custom_nodes.iterdir())
 
 
-def link_pack(custom_nodes: Path) -> None:
-    """Make this clone a pack of the folder ``custom_nodes``, by a link that replaces an outdated one at once."""
-    custom_nodes.mkdir(parents=True, exist_ok=True)
-    link = custom_nodes / PACK
+def link_clone(folder: Path, name: str = PACK) -> None:
+    """Make ``folder / name`` a link to this clone; an outdated link is replaced at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / name
     if link.exists() and link.resolve() == ROOT:
         return
     if os.name == "nt":
@@ -156,7 +156,7 @@ def link_pack(custom_nodes: Path) -> None:
             os.rmdir(link)
         _winapi.CreateJunction(str(ROOT), str(link))  # type: ignore[attr-defined,unused-ignore]
         return
-    fresh = Path(tempfile.mkdtemp(dir=custom_nodes, prefix=".link-")) / PACK
+    fresh = Path(tempfile.mkdtemp(dir=folder, prefix=".link-")) / name
     fresh.symlink_to(ROOT, target_is_directory=True)
     os.replace(fresh, link)
     fresh.parent.rmdir()
@@ -166,13 +166,13 @@ def make_base(folder: Path) -> Path:
     """Make ``folder`` a base directory for a host, with the pack as a custom node, and return it."""
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    link_pack(folder / "custom_nodes")
+    link_clone(folder / "custom_nodes")
     return folder
 
 
 def make_path_config(folder: Path) -> Path:
     """Return a path configuration that adds the pack to a host's custom nodes and changes nothing else."""
-    link_pack(folder / "custom_nodes")
+    link_clone(folder / "custom_nodes")
     config = folder / "paths.yaml"
     text = f"spacetime:\n  base_path: {folder}\n  custom_nodes: custom_nodes\n"
     if not config.is_file() or config.read_text(encoding="utf-8") != text:

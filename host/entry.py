@@ -15,6 +15,14 @@ from types import ModuleType
 
 PACKAGE = "comfyui_spacetime"
 ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+TOOLS = ROOT / ".host" / f"tools-{sys.implementation.cache_tag}"  # what the user's own Python lacks: see host/tools.py
+
+
+def extend_path() -> None:
+    """Let a Python that is not the set-up's own find the packages in TOOLS, after all of its own."""
+    if TOOLS.is_dir() and str(TOOLS) not in sys.path and Path(sys.prefix).resolve() != VENV.resolve():
+        sys.path.append(str(TOOLS))
 
 
 def load_package() -> ModuleType:
@@ -36,6 +44,7 @@ def main() -> None:
         sys.exit("usage: python -P host/entry.py MODULE [ARGUMENT ...]")
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [entry for entry in sys.path if entry != here]  # only there when python ran without -P
+    extend_path()
     load_package()
     module = sys.argv[1]
     sys.argv = sys.argv[1:]
