@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The nodes: a file for each stage of the graph. Nothing is imported until the host asks for the extension."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+
+class SpacetimeExtension(ComfyExtension):
+    """What this pack adds to the host."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Return the nodes."""
+        from . import folders, latent, loader, sampler, video
+
+        folders.register()
+        return [loader.LoadSpacetimeModel, latent.EmptySpacetimeLatent, sampler.SpacetimeSampler, *video.NODES]
