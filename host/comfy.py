@@ -67,14 +67,14 @@ def find_host(environ: Mapping[str, str] = os.environ) -> Host:
     if named:
         root = Path(named).expanduser().resolve()
         if not is_comfyui(root):
-            raise HostError(f"COMFYUI={named} is not a ComfyUI folder: {root / 'main.py'} or its comfy folder is missing")
+            raise HostError(f"COMFYUI={named} is not a ComfyUI folder: it lacks main.py, nodes.py or comfy")
         return Host(root, read_version(root), find_python(root, environ), "named")
     if ROOT.parent.name == "custom_nodes" and is_comfyui(ROOT.parent.parent):
         root = ROOT.parent.parent
         return Host(root, read_version(root), find_python(root, environ), "parent")
     root = setup.embedded_root()
     if not is_comfyui(root):
-        raise HostError(f"the embedded ComfyUI is not set up in {root}: run ./spacetime setup, or name yours: COMFYUI=/path")
+        raise HostError(f"no ComfyUI in {root}: run ./spacetime setup, or name yours with COMFYUI=/path")
     return Host(root, read_version(root), setup.venv_python(), "embedded")
 
 

@@ -100,7 +100,7 @@ def running_server(host: Host, base: Path, log: Path, flags: Sequence[str] = ())
 
 
 @click.command("serve", context_settings={"ignore_unknown_options": True})
-@click.option("--port", type=click.IntRange(1, 65535), help=f"Port to listen on.  [default: {DEFAULT_PORT} or the next free one]")
+@click.option("--port", type=click.IntRange(1, 65535), help=f"Port to listen on  [default: from {DEFAULT_PORT}]")
 @click.option("--open", "open_browser", is_flag=True, help="Open the browser when the server is up.")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[COMFYUI FLAG ...]")
 def serve_command(port: int | None, open_browser: bool, flags: tuple[str, ...]) -> None:
@@ -116,7 +116,7 @@ def serve_command(port: int | None, open_browser: bool, flags: tuple[str, ...]) 
 
     def announce() -> None:
         if wait_until_up(url, process):
-            click.echo(f"\nComfyUI with Spacetime: {url}   (Templates > Extensions has its workflows; Ctrl-C stops it)\n")
+            click.echo(f"\nComfyUI with Spacetime: {url}  (its workflows: Templates > Extensions; Ctrl-C stops it)\n")
             if open_browser:
                 webbrowser.open(url)
 

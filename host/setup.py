@@ -211,7 +211,8 @@ def make_venv(report: Report) -> None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise SetupError(f"This Python ({sys.executable}) cannot make virtual environments; on Debian and Ubuntu run: "
                          f"apt-get install python{version}-venv")
-    done = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SetupError(f"{VENV} could not be made: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
     write_atomically(marker, b"")
@@ -235,7 +236,7 @@ def reachable(url: str, seconds: float = 4.0) -> bool:
 
 
 def install_torch(report: Report) -> None:
-    """Install the pinned torch and torchvision: for CPU-only Linux and Windows from PyTorch's CPU index if it answers."""
+    """Install the pinned torch and torchvision; without an NVIDIA GPU from PyTorch's CPU index if that answers."""
     pinned = pins()["torch"]
     torch, vision = f"torch=={pinned['version']}", f"torchvision=={pinned['torchvision']}"
     if sys.platform != "darwin" and not has_nvidia():
@@ -255,8 +256,8 @@ def unpack_host(archive: Path, target: Path, report: Report) -> None:
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != pinned["sha256"]:
         archive.unlink()
-        raise SetupError(f"{archive.name} has the SHA-256 {digest} instead of {pinned['sha256']}: the download is damaged "
-                         "or is not the file that was pinned; it was deleted, run the same command again")
+        raise SetupError(f"{archive.name} has the SHA-256 {digest} instead of {pinned['sha256']}: it is damaged or not "
+                         "the pinned file; it was deleted, run the same command again")
     report.detail(f"unpacking {archive.name}")
     scratch = Path(tempfile.mkdtemp(dir=HOST_HOME, prefix="unpack-"))
     with zipfile.ZipFile(archive) as wheel:
@@ -296,7 +297,8 @@ def install_requirements(report: Report) -> None:
     torch = pins()["torch"]
     constraints = HOST_HOME / "constraints.txt"
     write_atomically(constraints, f"torch=={torch['version']}\ntorchvision=={torch['torchvision']}\n".encode())
-    run_pip(["install", "-r", str(REQUIREMENTS), *host_requirements(), "-c", str(constraints)], "ComfyUI's packages", report)
+    arguments = ["install", "-r", str(REQUIREMENTS), *host_requirements(), "-c", str(constraints)]
+    run_pip(arguments, "ComfyUI's packages", report)
 
 
 def set_up(force: bool = False) -> None:

@@ -65,6 +65,7 @@ class MissingTorchaudio(type):
     """Stands for anything in torchaudio: it can be named and subclassed, not called."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Raise RuntimeError: there is nothing to call."""
         raise RuntimeError("This needs torchaudio, which is not installed; install the build that matches your torch.")
 
 

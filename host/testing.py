@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,10 +24,10 @@ RUN_MODULE = (
 INSTALL_CHROMIUM = "apt-get install --no-install-recommends chromium"
 
 
-def run_module(name: str, *arguments: str, environ: dict[str, str] | None = None) -> int:
-    """Run ``python -m name`` in the clone and return its exit status."""
+def run_module(name: str, *arguments: str, folder: Path = setup.ROOT) -> int:
+    """Run ``python -m name`` in a folder (the clone) and return its exit status."""
     command = [sys.executable, "-P", "-c", RUN_MODULE, str(entry.TOOLS), name, *arguments]
-    return subprocess.run(command, cwd=setup.ROOT, env={**os.environ, **(environ or {})}, check=False).returncode
+    return subprocess.run(command, cwd=folder, check=False).returncode
 
 
 def install_test_packages() -> None:
@@ -45,17 +47,18 @@ def install_test_packages() -> None:
 
 
 def install_chromium() -> str | None:
-    """Return a Chromium, installed with apt if there is none and this is root; None, with a word why, if there is none."""
+    """Return a Chromium, installed with apt if there is none and this is root; else say why there is none."""
     found = tools.find_chromium()
     if found or os.name == "nt":
         return found
     if not shutil.which("apt-get") or os.geteuid() != 0:
-        click.echo(f"no Chromium: the browser tests will be skipped; install it with: sudo {INSTALL_CHROMIUM}", err=True)
+        click.echo(f"no Chromium: the browser tests will be skipped; to run them: sudo {INSTALL_CHROMIUM}", err=True)
         return None
     click.echo("installing Chromium for the browser tests ...", err=True)
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False}
     for command in (["apt-get", "update", "-qq"], [*INSTALL_CHROMIUM.split(), "-y", "-qq"]):
-        done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environ, **options)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             click.echo(f"{' '.join(command)} failed ({reason}): the browser tests will be skipped", err=True)
@@ -67,8 +70,8 @@ def check_types() -> int:
     """Run mypy on the package under its name; the folder's own name need not be one that Python allows."""
     folder = setup.HOST_HOME / "typing"
     link_clone(folder, entry.PACKAGE)
-    arguments = ["--config-file", str(setup.ROOT / "pyproject.toml"), "-p", entry.PACKAGE]
-    return run_module("mypy", *arguments, environ={"MYPYPATH": str(folder)})
+    options = [f"--config-file={setup.ROOT / 'pyproject.toml'}", f"--cache-dir={setup.ROOT / '.mypy_cache'}"]
+    return run_module("mypy", *options, "-p", entry.PACKAGE, folder=folder)
 
 
 def run_checks() -> dict[str, int]:
@@ -91,7 +94,8 @@ def test_command(quick: bool, no_checks: bool, arguments: Sequence[str]) -> None
     host = find_host()
     install_test_packages()
     chromium = None if quick else install_chromium()
-    click.echo(f"testing on ComfyUI {host.version} ({host.kind}) in {host.root}, Chromium: {chromium or 'none'}", err=True)
+    where = f"ComfyUI {host.version} ({host.kind}) in {host.root}"
+    click.echo(f"testing on {where}, Chromium: {chromium or 'none'}", err=True)
     statuses = {} if no_checks else run_checks()
     click.echo("== pytest", err=True)
     chosen = ["-m", "not slow and not browser"] if quick else []

@@ -17,7 +17,7 @@ _spec.loader.exec_module(_entry)
 _entry.extend_path()
 _entry.load_package()
 
-from host_fixtures import (  # noqa: E402, F401
+from host_fixtures import (
     chromium,
     chromium_page,
     comfy_host,
