@@ -132,7 +132,7 @@ def check_pack(answer: dict[str, Any] | str) -> Iterator[Finding]:
         yield Finding("ok", "nodes", found)
         yield Finding("ok", "", " ".join(answer["ours"]))
     else:
-        yield Finding("bad", "nodes", "ComfyUI loads but has no Spacetime node", "look at the lines about the pack above")
+        yield Finding("bad", "nodes", "ComfyUI has no Spacetime node", "look at the lines about the pack above")
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def format_finding(finding: Finding) -> str:
 
 def main() -> None:
     """Run the examination without the command line's packages, as before the set-up."""
-    parser = argparse.ArgumentParser(prog="./spacetime doctor", description=__doc__.splitlines()[0].split(": ")[1])
+    parser = argparse.ArgumentParser(prog="./spacetime doctor", description="Tell what is there and what is missing.")
     parser.add_argument("--quick", action="store_true", help="leave out what takes seconds")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     options = parser.parse_args()

@@ -55,13 +55,15 @@ def stamp_text() -> bytes:
     return REQUIREMENTS.read_bytes() + PINS.read_bytes()
 
 
-def is_ready(stamp: Path = STAMP) -> bool:
-    """Tell whether the set-up behind ``stamp`` was finished for the present pins."""
+def is_ready(stamp: Path | None = None) -> bool:
+    """Tell whether the set-up (or the one behind another ``stamp``) was finished for the present pins."""
+    stamp = stamp or STAMP
     return stamp.is_file() and stamp.read_bytes() == stamp_text() and venv_python().exists()
 
 
-def venv_python(venv: Path = VENV) -> Path:
-    """Return the interpreter of a virtual environment."""
+def venv_python(venv: Path | None = None) -> Path:
+    """Return the interpreter of a virtual environment (``.venv``)."""
+    venv = venv or VENV
     return venv / "Scripts" / "python.exe" if os.name == "nt" else venv / "bin" / "python"
 
 
@@ -192,8 +194,9 @@ def sweep_half_installed(site_packages: Path) -> list[str]:
     return swept
 
 
-def site_packages(venv: Path = VENV) -> Path:
-    """Return the folder into which pip installs in a virtual environment."""
+def site_packages(venv: Path | None = None) -> Path:
+    """Return the folder into which pip installs in a virtual environment (``.venv``)."""
+    venv = venv or VENV
     if os.name == "nt":
         return venv / "Lib" / "site-packages"
     found = sorted((venv / "lib").glob("python3.*/site-packages"))

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from . import entry, setup
 
-IMPORT_NAMES = {"types-PyYAML": "yaml-stubs", "types-tqdm": "tqdm-stubs"}  # of those that differ from the package's
+# where the name to import is not the package's
+IMPORT_NAMES = {"types-PyYAML": "yaml-stubs", "types-tqdm": "tqdm-stubs", "opencv-python-headless": "cv2"}
 
 
 def in_own_environment() -> bool:
