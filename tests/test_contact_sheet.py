@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from comfyui_spacetime.video.contact_sheet import GAP, LABEL_HEIGHT, write_contact_sheet
 from comfyui_spacetime.video.errors import VideoError
 from comfyui_spacetime.video.writer import write_video
+from PIL import Image
 
 
 @pytest.fixture
@@ -22,7 +21,9 @@ def movie(tmp_path):
 def tiles(sheet, columns, rows):
     pixels = np.asarray(Image.open(sheet).convert("L")).astype(int)
     step_x, step_y = 64 + GAP, 48 + LABEL_HEIGHT + GAP
-    return [round(pixels[GAP + r * step_y + 24, GAP + c * step_x + 32] / 5) for r in range(rows) for c in range(columns)]
+    return [
+        round(pixels[GAP + r * step_y + 24, GAP + c * step_x + 32] / 5) for r in range(rows) for c in range(columns)
+    ]
 
 
 def test_frames_are_spread_from_first_to_last(movie, tmp_path):
@@ -37,7 +38,9 @@ def test_a_short_clip_shows_every_frame_once(tmp_path):
 
 
 def test_tiles_carry_their_time(movie, tmp_path):
-    pixels = np.asarray(Image.open(write_contact_sheet(movie, tmp_path / "a.png", columns=2, max_frames=2)).convert("L"))
+    pixels = np.asarray(
+        Image.open(write_contact_sheet(movie, tmp_path / "a.png", columns=2, max_frames=2)).convert("L")
+    )
     labels = pixels[GAP + 48 : GAP + 48 + LABEL_HEIGHT]
     assert (labels[:, :68] > 150).any() and (labels[:, 72:] > 150).any()
 

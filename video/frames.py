@@ -61,7 +61,9 @@ def fit_frame(frame: Frame, width: int, height: int, fit: str = "crop") -> Frame
     if fit == "stretch":
         return _scale(frame, width, height)
     scale = min(width / old_width, height / old_height)
-    inner_width, inner_height = (max(1, min(n, round(o * scale))) for n, o in ((width, old_width), (height, old_height)))
+    inner_width, inner_height = (
+        max(1, min(n, round(o * scale))) for n, o in ((width, old_width), (height, old_height))
+    )
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
     padded = np.zeros((height, width, 3), np.uint8)
     padded[top : top + inner_height, left : left + inner_width] = _scale(frame, inner_width, inner_height)
@@ -72,7 +74,9 @@ def _scale(frame: Frame, width: int, height: int) -> Frame:
     if (frame.shape[1], frame.shape[0]) == (width, height):
         return np.ascontiguousarray(frame)
     picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-    return picture.reformat(width=width, height=height, format="rgb24", interpolation=Interpolation.BICUBIC).to_ndarray()
+    return picture.reformat(
+        width=width, height=height, format="rgb24", interpolation=Interpolation.BICUBIC
+    ).to_ndarray()
 
 
 def legal_size(width: int, height: int, multiple: int) -> tuple[int, int]:
@@ -95,7 +99,7 @@ def resample(
     ``timed`` yields (time in seconds, frame) in order. With ``fps`` the output is at that constant rate, each output
     frame being the one on show at its time; without, every source frame comes once.
     """
-    slack = Fraction(1, 4) / source_rate  # containers round time stamps; a quarter of a frame is never a real difference
+    slack = Fraction(1, 4) / source_rate  # containers round time stamps: less than this is no difference
     end = None if duration is None else start + duration
     if fps is None:
         for time, frame in timed:

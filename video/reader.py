@@ -76,8 +76,8 @@ def read_frames(
 ) -> Iterator[Frame]:
     """Yield the frames of a file (a path or a seekable binary file object) one at a time.
 
-    ``fps`` resamples to a constant rate (None: every frame as it is), ``start`` and ``duration`` (seconds, None or 0: to
-    the end) trim, ``size`` = (width, height) resizes every frame by ``fit`` ("crop", "pad", "stretch").
+    ``fps`` resamples to a constant rate (None: every frame as it is), ``start`` and ``duration`` (seconds, None or 0:
+    to the end) trim, ``size`` = (width, height) resizes every frame by ``fit`` ("crop", "pad", "stretch").
     Raises VideoError for a missing, foreign, cut-off or damaged file and when no frame lies in the range.
     """
     rate = None if not fps else as_rate(fps)
@@ -97,7 +97,7 @@ def read_frames(
 
 
 def read_audio(source: Source, *, start: float = 0.0, duration: float | None = None) -> Audio | None:
-    """Return the sound of a file from ``start`` for ``duration`` seconds (None or 0: to the end), or None without sound.
+    """Return a file's sound from ``start`` for ``duration`` seconds (None or 0: to the end), None without sound.
 
     Raises VideoError like ``read_frames``.
     """

@@ -136,7 +136,9 @@ class VideoWriter:
                     f"{self._shape[1]}x{self._shape[0]}."
                 )
             height, width = shape[:2]
-            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge") if height % 2 or width % 2 else frame
+            even = (
+                np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge") if height % 2 or width % 2 else frame
+            )
             self._container.mux(self._stream.encode(self._picture(even)))
             self.count += 1
             if self._sound is not None:  # sound follows the picture, else the muxer would hold back all of it
@@ -204,7 +206,9 @@ class _Sound:
     def __init__(self, audio: Audio, codec: str) -> None:
         samples = np.nan_to_num(np.atleast_2d(np.asarray(audio.samples, np.float32)))
         if samples.ndim != 2 or audio.rate <= 0:
-            raise VideoError(f"Sound must be (channels, samples) at a positive rate, not {samples.shape} at {audio.rate}.")
+            raise VideoError(
+                f"Sound must be (channels, samples) at a positive rate, not {samples.shape} at {audio.rate}."
+            )
         self._samples = samples if samples.shape[0] <= 2 else samples.mean(0, keepdims=True)
         self._rate, self._codec, self._done = int(audio.rate), codec, 0
         self._out_rate = 48000 if codec == "libopus" or self._rate not in SOUND_RATES else self._rate
@@ -234,21 +238,21 @@ class _Sink:
     """Where the bytes go: a hidden file beside the target, or the given file object from its position on."""
 
     def __init__(self, target: str | os.PathLike[str] | BinaryIO) -> None:
-        self._path = Path(target) if isinstance(target, (str, os.PathLike)) else None
+        self._path: Path | None = None
         self._temporary: Path | None = None
-        if self._path is None:
-            self._file: Any = target
-            self._begin = self._file.tell()
+        self._file: Any = None
+        if not isinstance(target, (str, os.PathLike)):
+            self._file, self._begin = target, target.tell()
             return
+        self._path = Path(target)
         folder = self._path.parent
         if not folder.is_dir():
             raise VideoError(f"{self._path.name} cannot be written: there is no folder {folder}.")
         if self._path.is_dir():
             raise VideoError(f"{self._path.name} cannot be written: there is a folder of that name.")
         if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
-            raise VideoError(f"{self._path.name} cannot be written: the disk of {folder} is full. Make room and try again.")
+            raise VideoError(f"{self._path.name} cannot be written: {folder} is full. Make room and try again.")
         self._temporary = folder / f".{self._path.stem}-{secrets.token_hex(4)}.part"
-        self._file = None
 
     def open(self) -> Any:
         if self._temporary is not None:
