@@ -171,11 +171,11 @@ class Block(nn.Module):
         """``modulation`` (B, T or 1, S or 1, 6 dim) broadcasts over the tokens (B, T, S, dim), S = height * width."""
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation.to(x.dtype).chunk(6, -1)
         shape = x.shape
-        h = normalise(x) * (1 + scale1) + shift1
-        x = x + gate1 * self.attend(h.flatten(1, 2), positions, attention).view(shape)
+        h = torch.addcmul(shift1, normalise(x), 1 + scale1)
+        x = torch.addcmul(x, gate1, self.attend(h.flatten(1, 2), positions, attention).view(shape))
         x = x + self.cross(x.flatten(1, 2), text, attention).view(shape)
-        h = normalise(x) * (1 + scale2) + shift2
-        return x + gate2 * self.mlp_out(F.silu(self.mlp_in(h)))
+        h = torch.addcmul(shift2, normalise(x), 1 + scale2)
+        return torch.addcmul(x, gate2, self.mlp_out(F.silu(self.mlp_in(h))))
 
 
 def normalise(x: Tensor) -> Tensor:

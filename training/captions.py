@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..models.text import WORDS
 from .world import WALKERS, Scene
 
 Words = dict[str, tuple[str, ...]]
@@ -77,7 +78,10 @@ def caption(scene: Scene, rng: np.random.Generator, language: str | None = None)
     if language == "zh" or (language is None and rng.random() < 0.2):
         return _chinese(scene, rng)
     noun, place = _pick(NOUNS[scene.object], rng), _pick(PLACES[scene.place], rng)
-    motion = _pick(MOTIONS[scene.motion], rng).format(go=_pick(_verbs(scene.object), rng))
+    motions = MOTIONS[scene.motion]
+    if scene.motion in ("left", "right") and rng.random() < 0.08:
+        motions = ("{go}",)  # users often do not say which way
+    motion = _pick(motions, rng).format(go=_pick(_verbs(scene.object), rng))
     camera = _pick(CAMERAS[scene.camera], rng)
     joined = f" while {camera}" if camera.startswith("the camera") else f", {camera}"
     text = _pick(TEMPLATES, rng)
@@ -87,6 +91,33 @@ def caption(scene: Scene, rng: np.random.Generator, language: str | None = None)
     }.items():  # fmt: skip
         text = text.replace(slot, value)
     return text
+
+
+def image_caption(scene: Scene, rng: np.random.Generator) -> str:
+    """Describe a single frame of a scene: nothing moves in it."""
+    if rng.random() < 0.2:
+        return _pick(PLACES_ZH[scene.place], rng) + "的" + _pick(NOUNS_ZH[scene.object], rng)
+    noun, place = _pick(NOUNS[scene.object], rng), _pick(PLACES[scene.place], rng)
+    article = "an" if noun[0] in "aeiou" else "a"
+    return _pick(("an image of {0} {1} {2}", "{0} {1} {2}", "a picture of {0} {1} {2}", "a still image: {0} {1} {2}"), rng).format(article, noun, place)
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Pieces for the text encoder: every word of the captions, then letters, common pieces and Chinese characters."""
+    words: dict[str, None] = {}
+    texts = [t for group in (NOUNS, PLACES, MOTIONS, CAMERAS) for options in group.values() for t in options]
+    texts += [*TEMPLATES, *WALKS, *RIDES, *FLIES, "an image picture still of a video that while ok"]
+    texts += [t for group in (NOUNS_ZH, PLACES_ZH, MOTIONS_ZH, CAMERAS_ZH) for options in group.values() for t in options]
+    texts += ["走飞开的，。！？", ".,;:!?'\"()-"]
+    for text in texts:
+        for word in WORDS.findall(text.lower()):
+            words.setdefault(word)
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    pieces = [*words, *letters, *(f"#{c}" for c in letters), *(f"#{e}" for e in ENDINGS)]
+    return tuple(dict.fromkeys(p for p in pieces if p not in "{}_"))
+
+
+ENDINGS = ("s", "es", "ed", "ing", "er", "ly", "y", "th", "ch", "sh", "on", "an", "in", "at", "or", "ar", "en", "al", "le", "st", "nd")
 
 
 def _chinese(scene: Scene, rng: np.random.Generator) -> str:

@@ -27,7 +27,7 @@ BUCKETS = (
     (256, 256, 9, 5, 160, 6), (256, 256, 17, 3, 160, 3), (256, 256, 9, 2, 0, 1), (352, 192, 9, 5, 160, 1), (192, 352, 9, 5, 160, 1),
     (256, 256, 1, 12, 160, 1), (128, 128, 17, 4, 0, 1),
 )  # fmt: skip
-LATENT_NOISE = 0.15
+LATENT_NOISE = 0.1
 
 
 def batch(seed: int, width: int, height: int, frames: int, clips: int, crop: int = 0, split: str = "train") -> tuple[Tensor, Tensor]:
@@ -60,7 +60,7 @@ def _around(cover: NDArray[np.uint8], side: int, rng: np.random.Generator) -> tu
     return cuts[0], cuts[1]
 
 
-def reconstruction_loss(made: Tensor, real: Tensor, cover: Tensor, emphasis: float = 3.0) -> Tensor:
+def reconstruction_loss(made: Tensor, real: Tensor, cover: Tensor, emphasis: float = 5.0) -> Tensor:
     """Weighted L1 + squared error + gradient L1 of (B, F, 3, H, W) clips."""
     weight = 1 + emphasis * (cover > 0)
     weight = (weight / weight.mean()).expand_as(real).contiguous()

@@ -22,7 +22,7 @@ OBJECTS = tuple(SPRITES)
 WALKERS = frozenset({"red panda", "dog", "horse", "cow", "elephant", "giraffe", "rabbit", "turtle", "duck", "penguin", "dinosaur"})
 MOTIONS = ("still", "right", "left", "up", "down", "jump", "closer", "away", "spin", "sway")
 CAMERAS = ("still", "pan right", "pan left", "zoom in", "zoom out")
-MARGIN = 1.4  # a place is painted this much larger than the frame, for the camera to move over
+MARGIN = 1.25  # a place is painted this much larger than the frame, for the camera to move over
 VARIANTS = 40
 
 Frames = NDArray[np.uint8]
@@ -83,7 +83,7 @@ def sprite_pose(scene: Scene, u: float, seconds: float) -> tuple[float, float, f
     """Where the sprite is at phase ``u`` (0..1 over the clip): x, y of its centre as fractions of the frame, its size
     as a factor and its tilt in degrees."""
     x, y, scale, tilt = 0.5 + 0.16 * scene.start[0], 0.60 + 0.05 * scene.start[1], 1.0, 0.0
-    travel = 0.27 * (2 * u - 1)
+    travel = 0.18 * (2 * u - 1)
     match scene.motion:
         case "right":
             x = 0.5 + 0.05 * scene.start[0] + travel
@@ -94,15 +94,15 @@ def sprite_pose(scene: Scene, u: float, seconds: float) -> tuple[float, float, f
         case "down":
             y = 0.5 + travel
         case "jump":
-            y -= 0.22 * abs(np.sin(np.pi * seconds))
+            y -= 0.13 * abs(float(np.sin(np.pi * seconds)))
         case "closer":
-            scale = 0.62 + 0.75 * u
+            scale = 0.70 + 0.55 * u
         case "away":
-            scale = 1.37 - 0.75 * u
+            scale = 1.25 - 0.55 * u
         case "spin":
-            tilt = 180.0 * seconds
+            tilt = 60.0 * seconds
         case "sway":
-            tilt = 18.0 * float(np.sin(2 * np.pi * 0.75 * seconds))
+            tilt = 13.0 * float(np.sin(2 * np.pi * 0.5 * seconds))
     if scene.motion in ("right", "left") and scene.object in WALKERS:
         y -= 0.02 * abs(float(np.sin(2 * np.pi * seconds)))
         tilt += 3.0 * float(np.sin(2 * np.pi * seconds))
@@ -113,13 +113,13 @@ def camera_pose(scene: Scene, u: float) -> tuple[float, float, float]:
     """Camera at phase ``u``: centre x, y over the painted canvas in frame sizes from its middle, and its zoom."""
     match scene.camera:
         case "pan right":
-            return 0.18 * (2 * u - 1), 0.0, 1.0
+            return 0.10 * (2 * u - 1), 0.0, 1.0
         case "pan left":
-            return -0.18 * (2 * u - 1), 0.0, 1.0
+            return -0.10 * (2 * u - 1), 0.0, 1.0
         case "zoom in":
-            return 0.0, 0.0, 0.85 + 0.45 * u
+            return 0.0, 0.0, 0.88 + 0.32 * u
         case "zoom out":
-            return 0.0, 0.0, 1.30 - 0.45 * u
+            return 0.0, 0.0, 1.20 - 0.32 * u
     return 0.0, 0.0, 1.0
 
 
