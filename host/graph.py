@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .widgets import input_values
+
 SUBGRAPH_INPUT, SUBGRAPH_OUTPUT = "-10", "-20"  # the ids that links inside a subgraph use for its two borders
 MUTED, BYPASSED = 2, 4
 REROUTE, PRIMITIVE = "Reroute", "PrimitiveNode"
@@ -81,11 +83,13 @@ class Graph:
         self,
         raw: dict[str, Any],
         definitions: Mapping[str, dict[str, Any]],
+        object_info: ObjectInfo,
         parent: Graph | None = None,
         holder: Node | None = None,
     ) -> None:
         self.raw = raw
         self.definitions = definitions
+        self.object_info = object_info
         self.parent = parent
         self.holder = holder
         self.path: tuple[str, ...] = ()
@@ -115,7 +119,7 @@ class Graph:
             return None
         key = str(node["id"])
         if key not in self._uses:
-            self._uses[key] = Graph(definition, self.definitions, self, node)
+            self._uses[key] = Graph(definition, self.definitions, self.object_info, self, node)
         return self._uses[key]
 
     def walk(self) -> Iterator[tuple[Graph, Node]]:
@@ -156,33 +160,57 @@ class Graph:
         if outer is None or outer.get("link") is None:
             found, value = self.promoted(name)
             return Value(value, self.parent.node_id(self.holder), name) if found else None
-        return self.parent._source(outer["link"], wanted)
+        source = self.parent._source(outer["link"], wanted)
+        # a primitive's value is written into the subgraph node, not into what lies behind its border
+        crosses = isinstance(source, Value) and self.parent.is_primitive(source.node)
+        return None if crosses else source
+
+    def is_primitive(self, node: str) -> bool:
+        """Tell whether an API id of this level is that of a primitive."""
+        path, _, own = node.rpartition(":")
+        return path == ":".join(self.path) and self.nodes.get(own, {}).get("type") == PRIMITIVE
 
     def promoted(self, name: str) -> tuple[bool, Any]:
         """Return ``(True, value)`` of a widget that stands on the outside of this subgraph, else ``(False, None)``.
 
         The values on a subgraph node belong to all of the subgraph's inputs that feed a widget, whether or not the
-        node itself lists them; older files count only the inputs that the node lists.
+        node itself lists them; older files count only the inputs that the node lists. Without a value of its own the
+        outer widget shows that of the first widget inside.
         """
         assert self.holder is not None
         values = self.holder.get("widgets_values") or []
+        borders = {border["name"]: border for border in self.raw.get("inputs") or []}
         if isinstance(values, dict):
-            return name in values, values.get(name)
-        names = [border["name"] for border in self.raw.get("inputs") or [] if self._feeds_widget(border)]
-        if len(names) != len(values):
-            names = [slot["name"] for slot in self.holder.get("inputs") or [] if slot.get("widget")]
-        if name in names and names.index(name) < len(values):
-            value = values[names.index(name)]
-            return value is not None, value
-        return False, None
+            stored = values.get(name)
+        else:
+            names = [key for key, border in borders.items() if self._fed_widget(border)]
+            if len(names) != len(values):
+                names = [slot["name"] for slot in self.holder.get("inputs") or [] if slot.get("widget")]
+            position = names.index(name) if name in names else len(values)
+            stored = values[position] if position < len(values) else None
+        if stored is not None:
+            return True, stored
+        inner = self._fed_widget(borders.get(name) or {})
+        return (False, None) if inner is None else self._shown(*inner)
 
-    def _feeds_widget(self, border: dict[str, Any]) -> bool:
+    def _fed_widget(self, border: dict[str, Any]) -> tuple[Node, str] | None:
+        """Return the first node inside, and its widget's name, that an input of the subgraph feeds."""
         for link_id in border.get("linkIds") or []:
             link = self.links.get(str(link_id))
-            slots = (self.nodes.get(link.target) or {}).get("inputs") or [] if link else []
-            if link and link.target_slot < len(slots) and slots[link.target_slot].get("widget"):
-                return True
-        return False
+            node = self.nodes.get(link.target) if link else None
+            slots = (node or {}).get("inputs") or []
+            if link and node and link.target_slot < len(slots) and slots[link.target_slot].get("widget"):
+                return node, str(slots[link.target_slot]["widget"].get("name") or slots[link.target_slot]["name"])
+        return None
+
+    def _shown(self, node: Node, widget: str) -> tuple[bool, Any]:
+        """Return ``(True, value)`` of a widget as a node inside shows it."""
+        inner = self.inside(node)
+        if inner is not None:
+            return inner.promoted(widget)
+        definition = self.object_info.get(str(node["type"]))
+        values = input_values(definition, node.get("widgets_values")) if definition else {}
+        return widget in values, values.get(widget)
 
     def _output(self, node: Node, slot: int, wanted: Any) -> Source:
         mode = node.get("mode", 0)

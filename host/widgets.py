@@ -13,23 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+IMAGE_COMPARE = "IMAGECOMPARE"
 VALUE_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
 # Types that the front end draws as a widget of their own and stores as one value.
 DRAWN_TYPES = frozenset(
-    {
-        "LOAD_3D",
-        "LOAD_3D_ANIMATION",
-        "WEBCAM",
-        "IMAGEUPLOAD",
-        "COLOR",
-        "COLORS",
-        "CURVE",
-        "RANGE",
-        "BOUNDING_BOX",
-        "BOUNDING_BOXES",
-        "IMAGECOMPARE",
-    }
-)
+    "LOAD_3D LOAD_3D_ANIMATION WEBCAM AUDIO_RECORD IMAGEUPLOAD PAINTER COMPOSITOR COLOR COLORS CURVE RANGE "
+    "BOUNDING_BOX BOUNDING_BOXES".split()
+) | {IMAGE_COMPARE}
+CUSTOM_COMBO = "CustomCombo"  # its choices are widgets too: the index of the chosen one, then option1, option2, ...
 UPLOADS = ("image_upload", "video_upload", "audio_upload", "animated_image_upload")
 SEED_NAMES = ("seed", "noise_seed")
 _ZERO = {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}
@@ -75,13 +66,13 @@ def as_widget(name: str, spec: Sequence[Any]) -> Widget | None:
     if isinstance(kind, list):
         return None if options.get("forceInput") else Widget(name, "COMBO", options, tuple(kind))
     kind = str(kind)
-    if kind in DRAWN_TYPES:
-        return Widget(name, kind, options)
     if kind == DYNAMIC_COMBO:
         return Widget(name, kind, options, tuple(option["key"] for option in options.get("options") or ()))
     shown = str(options.get("widgetType") or kind)
-    if options.get("forceInput") or shown not in VALUE_TYPES:
+    if options.get("forceInput") or shown not in VALUE_TYPES | DRAWN_TYPES:
         return None
+    if shown in DRAWN_TYPES:
+        return Widget(name, shown, options)
     choices = tuple(options.get("options") or ()) if shown == "COMBO" else None
     return Widget(name, shown, options, choices)
 
@@ -116,10 +107,34 @@ def widgets_in_order(definition: dict[str, Any], values: Sequence[Any] = ()) -> 
                 if option is not None:
                     walk({"input": option["inputs"]}, f"{prefix}{name}.")
                 continue
-            if widget.options.get("control_after_generate") or (widget.type == "INT" and name in SEED_NAMES):
+            if widget.options.get("control_after_generate") or (widget.type == "INT" and widget.name in SEED_NAMES):
                 found.append(Widget(None))
             if any(widget.options.get(upload) for upload in UPLOADS):
                 buttons.append(Widget(None))
 
     walk(definition, "")
+    if definition.get("name") == CUSTOM_COMBO:
+        found += [Widget("index", "INT")]
+        found += [Widget(f"option{number}", "STRING") for number in range(1, max(2, len(values) - 1))]
     return found + buttons
+
+
+def sent_value(widget: Widget, value: Any) -> Any:
+    """Return what the front end sends for a stored value: a picture comparison holds only the editor's pictures."""
+    return ["", ""] if widget.type == IMAGE_COMPARE else value
+
+
+def input_values(definition: dict[str, Any], values: Any) -> dict[str, Any]:
+    """Return the input values of a node from its ``widgets_values`` (a list, or a dictionary by name).
+
+    Missing values are those of a new node, as when a workflow was saved before the node got a further input.
+    """
+    if isinstance(values, dict):
+        widgets = [(widget, values.get(str(widget.name), widget.default)) for widget in widgets_in_order(definition)]
+    else:
+        stored = values or []
+        widgets = [
+            (widget, stored[position] if position < len(stored) else widget.default)
+            for position, widget in enumerate(widgets_in_order(definition, stored))
+        ]
+    return {widget.name: sent_value(widget, value) for widget, value in widgets if widget.name is not None}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .graph import BYPASSED, EDITOR_ONLY, MUTED, Graph, Node, ObjectInfo, Output, Value, WorkflowError
-from .widgets import widgets_in_order
+from .widgets import input_values
 
 ApiGraph = dict[str, dict[str, Any]]
 
@@ -91,7 +91,7 @@ def to_api(workflow: dict[str, Any], object_info: ObjectInfo) -> Prompt:
     definitions = {str(d["id"]): d for d in (workflow.get("definitions") or {}).get("subgraphs") or []}
     prompt = Prompt({}, workflow)
     try:
-        for graph, node in Graph(workflow, definitions).walk():
+        for graph, node in Graph(workflow, definitions, object_info).walk():
             _add_node(prompt, graph, node, object_info)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise WorkflowError(
@@ -131,7 +131,8 @@ def _add_node(prompt: Prompt, graph: Graph, node: Node, object_info: ObjectInfo)
         return
     if inner is not None or kind in EDITOR_ONLY:
         return
-    inputs = _widget_values(node, definition)
+    values = {} if definition is None else input_values(definition, node.get("widgets_values"))
+    inputs = {key: _wrap(value) for key, value in values.items()}
     for slot in node.get("inputs") or []:
         if slot.get("link") is None:
             continue
@@ -142,21 +143,6 @@ def _add_node(prompt: Prompt, graph: Graph, node: Node, object_info: ObjectInfo)
             inputs[slot["name"]] = _wrap(source.value)
             prompt.aliases.setdefault((source.node, source.name), []).append((name, slot["name"]))
     prompt.graph[name] = {"inputs": inputs, "class_type": kind, "_meta": {"title": str(title)}}
-
-
-def _widget_values(node: Node, definition: dict[str, Any] | None) -> dict[str, Any]:
-    if definition is None:
-        return {}
-    values = node.get("widgets_values")
-    if isinstance(values, dict):
-        known = {widget.name: widget for widget in widgets_in_order(definition)}
-        return {name: _wrap(values.get(name, widget.default)) for name, widget in known.items() if name is not None}
-    values = values or []
-    inputs: dict[str, Any] = {}
-    for position, widget in enumerate(widgets_in_order(definition, values)):
-        if widget.name is not None:
-            inputs[widget.name] = _wrap(values[position] if position < len(values) else widget.default)
-    return inputs
 
 
 def _wrap(value: Any) -> Any:
