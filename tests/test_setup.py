@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from comfyui_spacetime.host import setup
 
 ROOT = Path(__file__).resolve().parent.parent
