@@ -27,7 +27,7 @@ class HostTokenizer:
         self._tokenizer = Tokenizer(config)
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **options: Any) -> Tokens:
-        """Return piece ids with weight 1. Emphasis, as in ``(red:1.2)``, is read as plain text: the model knows none."""
+        """Return piece ids with weight 1; emphasis, as in ``(red:1.2)``, is dropped: the model knows none."""
         parts = token_weights(escape_important(text), 1.0)
         plain = "".join(unescape_important(part) for part, _ in parts)
         ids = [int(i) for i in self._tokenizer.batch([plain])[0]]
@@ -58,7 +58,9 @@ class HostTextModel(TextEncoder):
     def encode_token_weights(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
         """Return token states (B, length + 1, dim), the last one pooled, and the pooled text (B, dim)."""
         if KEY not in tokens:
-            raise ValueError(f"These tokens are for another text encoder ({', '.join(tokens)}): tokenize with this CLIP.")
+            raise ValueError(
+                f"These tokens are for another text encoder ({', '.join(tokens)}): tokenize with this CLIP."
+            )
         device = self._device or mm.text_encoder_device()
         ids = torch.tensor([[entry[0] for entry in row] for row in tokens[KEY]], device=device)
         states = self(ids)

@@ -45,7 +45,9 @@ def find_checkpoint(name: str) -> Path:
                 return Path(path)
     offered = ", ".join(list_checkpoints()) or "none is there yet"
     folder = os.path.join(folder_paths.models_dir, KEY)
-    raise CheckpointError(f"There is no checkpoint {name!r}: choose one of the list ({offered}), or put the file into {folder}.")
+    raise CheckpointError(
+        f"There is no checkpoint {name!r}: choose one of the list ({offered}), or put the file into {folder}."
+    )
 
 
 def _is_ours(path: Path) -> bool:
@@ -67,4 +69,7 @@ def _holds_our_model(path: Path, changed: int, size: int) -> bool:
             header = json.loads(file.read(length))
     except (OSError, ValueError, struct.error):
         return False
-    return KEY in header.get("__metadata__", {}) or {HOST_PREFIX + "embed.weight", HOST_PREFIX + "modulate_block.weight"} <= header.keys()
+    return (
+        KEY in header.get("__metadata__", {})
+        or {HOST_PREFIX + "embed.weight", HOST_PREFIX + "modulate_block.weight"} <= header.keys()
+    )

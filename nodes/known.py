@@ -14,7 +14,14 @@ KEY = "spacetime.known"
 
 
 def keep_known(
-    executor: Any, noise: Tensor, latent: Tensor, sampler: Any, sigmas: Tensor, mask: Tensor | None = None, *rest: Any, **named: Any
+    executor: Any,
+    noise: Tensor,
+    latent: Tensor,
+    sampler: Any,
+    sigmas: Tensor,
+    mask: Tensor | None = None,
+    *rest: Any,
+    **named: Any,
 ) -> Tensor:
     """Wrap the host's OUTER_SAMPLE: run it with a binary mask, then put back what the mask (0 there) calls known.
 

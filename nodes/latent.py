@@ -27,8 +27,8 @@ class EmptySpacetimeLatent(io.ComfyNode):
             node_id="SpacetimeEmptyLatent",
             display_name="Empty Spacetime Latent",
             category=CATEGORY,
-            description="An empty clip to generate. Sizes and lengths go to the nearest that the model takes; the node shows "
-            "what that is.",
+            description="An empty clip to generate. Sizes and lengths go to the nearest that the model takes; the "
+            "node shows what that is.",
             search_aliases=["empty video latent", "empty latent", "resolution", "aspect ratio"],
             inputs=[
                 inp(
@@ -43,12 +43,31 @@ class EmptySpacetimeLatent(io.ComfyNode):
                     "size",
                     default=256,
                     **side,
-                    tooltip="Side in pixels of the square with the same area: 256 gives 256 x 256, or about 352 x 192 at 16:9.",
+                    tooltip="Side in pixels of the square with the same area: 256 gives 256 x 256, or about 352 x 192 "
+                    "at 16:9.",
                 ),
-                inp(io.Int.Input, "width", default=256, **side, tooltip=f"Width in pixels; used where aspect is {CUSTOM}."),
-                inp(io.Int.Input, "height", default=256, **side, tooltip=f"Height in pixels; used where aspect is {CUSTOM}."),
                 inp(
-                    io.Float.Input, "seconds", default=4.0, min=0.0, max=3600.0, step=0.1, tooltip="Length of the clip; 0 makes an image."
+                    io.Int.Input,
+                    "width",
+                    default=256,
+                    **side,
+                    tooltip=f"Width in pixels; used where aspect is {CUSTOM}.",
+                ),
+                inp(
+                    io.Int.Input,
+                    "height",
+                    default=256,
+                    **side,
+                    tooltip=f"Height in pixels; used where aspect is {CUSTOM}.",
+                ),
+                inp(
+                    io.Float.Input,
+                    "seconds",
+                    default=4.0,
+                    min=0.0,
+                    max=3600.0,
+                    step=0.1,
+                    tooltip="Length of the clip; 0 makes an image.",
                 ),
                 inp(
                     io.Float.Input,
@@ -64,7 +83,8 @@ class EmptySpacetimeLatent(io.ComfyNode):
                     io.Vae.Input,
                     "vae",
                     optional=True,
-                    tooltip="For another model (Wan, LTX, Hunyuan): its VAE, to make a latent for it. Not needed for Spacetime models.",
+                    tooltip="For another model (Wan, LTX, Hunyuan): its VAE, to make a latent for it. Not needed for "
+                    "Spacetime models.",
                 ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="The empty clip, with its frame rate.")],
@@ -72,7 +92,15 @@ class EmptySpacetimeLatent(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, aspect: str, size: int, width: int, height: int, seconds: float, fps: float, batch_size: int, vae: Any = None
+        cls,
+        aspect: str,
+        size: int,
+        width: int,
+        height: int,
+        seconds: float,
+        fps: float,
+        batch_size: int,
+        vae: Any = None,
     ) -> io.NodeOutput:
         """Make the latent; see the schema."""
         compression = Compression() if vae is None else compression_of(vae)
@@ -90,7 +118,10 @@ def empty_latent(clip: Clip, batch: int, vae: Any = None) -> dict[str, Any]:
     shape: tuple[int, ...] = (batch, *clip.latent_shape)
     if vae is not None and vae.latent_dim == 2:
         if clip.frames > 1:
-            raise InputError(f"This VAE knows pictures only, not a clip of {clip.frames} frames: set seconds to 0, or connect a video VAE.")
+            raise InputError(
+                f"This VAE knows pictures only, not a clip of {clip.frames} frames: set seconds to 0, or connect a video "
+                "VAE."
+            )
         shape = (batch, shape[1], *shape[3:])
     return {"samples": torch.zeros(shape, device=mm.intermediate_device()), "frame_rate": clip.fps}
 
@@ -98,7 +129,9 @@ def empty_latent(clip: Clip, batch: int, vae: Any = None) -> dict[str, Any]:
 def compression_of(vae: Any) -> Compression:
     """Return what a VAE of the host does to pixels. Raises InputError for one that is not for pictures or video."""
     if getattr(vae, "first_stage_model", None) is None or vae.latent_dim not in (2, 3):
-        raise InputError("The VAE input holds no VAE of pictures or video: connect the VAE of the model that will generate.")
+        raise InputError(
+            "The VAE input holds no VAE of pictures or video: connect the VAE of the model that will generate."
+        )
     space = int(vae.spacial_compression_decode())
     time = int(vae.temporal_compression_decode() or 1) if vae.latent_dim == 3 else 1
     patch = 2 if space <= 16 else 1  # transformers over latents of 32 pixels and more take every position as a token

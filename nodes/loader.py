@@ -26,8 +26,8 @@ class LoadSpacetimeModel(io.ComfyNode):
             node_id="SpacetimeLoadModel",
             display_name="Load Spacetime Model",
             category=CATEGORY,
-            description="Load a Spacetime checkpoint: the diffusion model, its text encoder and its video VAE in one file. "
-            "All three work with stock nodes too.",
+            description="Load a Spacetime checkpoint: the diffusion model, its text encoder and its video VAE in one "
+            "file. All three work with stock nodes too.",
             search_aliases=["checkpoint", "load model", "text to video", "sora"],
             inputs=[
                 inp(
@@ -35,14 +35,20 @@ class LoadSpacetimeModel(io.ComfyNode):
                     "checkpoint",
                     options=list_checkpoints(),
                     default=BUNDLED,
-                    tooltip="A file from models/spacetime, the one that comes with the pack, or one that Save Model wrote "
-                    "(which takes text encoder and VAE from the pack's).",
+                    tooltip="A file from models/spacetime, the one that comes with the pack, or one that Save Model "
+                    "wrote (which takes text encoder and VAE from the pack's).",
                 )
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="The diffusion model, for Spacetime Sampler or any sampler."),
-                io.Clip.Output(display_name="clip", tooltip="The text encoder, for CLIP Text Encode (English and Chinese)."),
-                io.Vae.Output(display_name="vae", tooltip="The video VAE, for Decode Video, Encode Video or the stock VAE nodes."),
+                io.Model.Output(
+                    display_name="model", tooltip="The diffusion model, for Spacetime Sampler or any sampler."
+                ),
+                io.Clip.Output(
+                    display_name="clip", tooltip="The text encoder, for CLIP Text Encode (English and Chinese)."
+                ),
+                io.Vae.Output(
+                    display_name="vae", tooltip="The video VAE, for Decode Video, Encode Video or the stock VAE nodes."
+                ),
             ],
         )
 
@@ -80,7 +86,7 @@ def _bundled_for(name: str, checkpoint: Checkpoint) -> Checkpoint:
     has = (bundled.vae_config.channels, bundled.text_config.dim)
     if needs != has:
         raise CheckpointError(
-            f"{name} holds a diffusion model alone, and {BUNDLED}, which would give it text encoder and VAE, does not fit: "
-            f"it has {has[0]} latent channels and {has[1]} values a token, the model takes {needs[0]} and {needs[1]}."
+            f"{name} holds a diffusion model alone, and {BUNDLED}, which would give it text encoder and VAE, does not "
+            f"fit: it has {has[0]} latent channels and {has[1]} values a token, the model takes {needs[0]} and {needs[1]}."
         )
     return bundled

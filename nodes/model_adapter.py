@@ -39,11 +39,19 @@ class HostDiT(SpacetimeDiT):
 
     patch_size = (1, PATCH, PATCH)
 
-    def __init__(self, config: DiTConfig, image_model: str = "", dtype: Any = None, device: Any = None, operations: Any = None) -> None:
+    def __init__(
+        self, config: DiTConfig, image_model: str = "", dtype: Any = None, device: Any = None, operations: Any = None
+    ) -> None:
         super().__init__(config, operations, dtype=dtype, device=device)
 
     def forward(  # type: ignore[override]
-        self, x: Tensor, timestep: Tensor, context: Tensor, control: Any = None, transformer_options: dict[str, Any] | None = None, **conds: Any
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        control: Any = None,
+        transformer_options: dict[str, Any] | None = None,
+        **conds: Any,
     ) -> Tensor:
         """Predict the velocity of x (B, C, T, H, W) of any size.
 
@@ -63,7 +71,14 @@ class HostDiT(SpacetimeDiT):
         return executor.execute(x, timestep, context, control, options, **conds)
 
     def _forward(
-        self, x: Tensor, timestep: Tensor, context: Tensor, control: Any, transformer_options: dict[str, Any], frame_rate: float = DEFAULT_FPS, **_: Any
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        control: Any,
+        transformer_options: dict[str, Any],
+        frame_rate: float = DEFAULT_FPS,
+        **_: Any,
     ) -> Tensor:
         height, width = x.shape[-2:]
         margin = (0, -width % PATCH, 0, -height % PATCH)
@@ -123,7 +138,9 @@ class SpacetimeModel(comfy.model_base.BaseModel):
             out["denoise_mask"] = comfy.conds.CONDRegular(self._mask)
         return out
 
-    def scale_latent_inpaint(self, sigma: Tensor, noise: Tensor, latent_image: Tensor, denoise_mask: Tensor | None = None, **kwargs: Any) -> Tensor:
+    def scale_latent_inpaint(
+        self, sigma: Tensor, noise: Tensor, latent_image: Tensor, denoise_mask: Tensor | None = None, **kwargs: Any
+    ) -> Tensor:
         """Let known tokens enter clean; known positions of partly unknown tokens are noised as those are."""
         mask = self._mask if denoise_mask is None else denoise_mask[:, :1]  # 0.3.75 does not hand it over
         if mask is None:
@@ -170,7 +187,7 @@ class SpacetimeLatent(comfy.latent_formats.LatentFormat):
 
 
 def film_strip(x: Tensor) -> Tensor:
-    """Lay the latent frames of (B, C, T, H, W) beside each other, in rows for long clips: (B, C, 1, rows H, columns W)."""
+    """Lay the frames of (B, C, T, H, W) beside each other, in rows for long clips: (B, C, 1, rows H, columns W)."""
     batch, channels, frames, height, width = x.shape
     rows = math.ceil(math.sqrt(frames / 4))
     columns = math.ceil(frames / rows)
@@ -179,7 +196,9 @@ def film_strip(x: Tensor) -> Tensor:
     return x.reshape(batch, channels, 1, rows * height, columns * width)
 
 
-def make_model(checkpoint: Checkpoint, colours: tuple[Tensor, Tensor] | None = None, dtype: torch.dtype | None = None) -> Any:
+def make_model(
+    checkpoint: Checkpoint, colours: tuple[Tensor, Tensor] | None = None, dtype: torch.dtype | None = None
+) -> Any:
     """Make a MODEL of a checkpoint's transformer.
 
     colours: what a latent's channels look like, (channels, 3) and (3,), for previews. dtype: compute in this one
@@ -195,5 +214,7 @@ def make_model(checkpoint: Checkpoint, colours: tuple[Tensor, Tensor] | None = N
         config.set_inference_dtype(dtype, None)
     model = config.get_model(weights, device=offload)
     model.load_model_weights(weights)
-    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)  # newer hosts stream weights
+    patcher = getattr(
+        comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher
+    )  # newer hosts stream weights
     return with_known_kept(patcher(model, load_device=device, offload_device=offload))

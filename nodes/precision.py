@@ -7,6 +7,8 @@ bf16. The host's own switches (--fp32-unet, --fp32-vae and the like) keep the la
 
 from __future__ import annotations
 
+from typing import Any
+
 import comfy.model_management as mm
 import torch
 from comfy.cli_args import args
@@ -16,7 +18,7 @@ DTYPES = [torch.bfloat16, torch.float32]
 
 def cpu_has_bfloat16() -> bool:
     """Whether this CPU multiplies bf16 matrices in hardware, as far as torch can tell (2.10 and later)."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
 
 

@@ -11,8 +11,8 @@ import comfy.utils
 import latent_preview
 import node_helpers
 import torch
-from comfy_api.latest import io
 from comfy.model_sampling import CONST
+from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.flow import schedule as flow_schedule
@@ -35,9 +35,9 @@ class SpacetimeSampler(io.ComfyNode):
             node_id="SpacetimeSampler",
             display_name="Spacetime Sampler",
             category=CATEGORY,
-            description="Generate the unknown parts of a latent clip. Same noise and result as KSampler with the same settings; "
-            "besides, parts that the latent's mask calls known stay exactly as they are with every sampler, and the "
-            f"schedule {OWN_SCHEDULE!r} spends more steps on the rough shape the longer and larger the clip is.",
+            description="Generate the unknown parts of a latent clip. Same noise and result as KSampler with the same "
+            "settings; besides, parts that the latent's mask calls known stay exactly as they are with every sampler, "
+            f"and the schedule {OWN_SCHEDULE!r} spends more steps on the rough shape the larger the clip is.",
             search_aliases=["ksampler", "sample video", "text to video"],
             inputs=[
                 inp(io.Model.Input, "model", tooltip="The diffusion model; any of the host's works."),
@@ -45,21 +45,26 @@ class SpacetimeSampler(io.ComfyNode):
                 inp(io.Conditioning.Input, "negative", tooltip="What to avoid; an empty prompt is fine."),
                 inp(io.Latent.Input, "latent", tooltip="The clip to fill; where its mask is 0 it is known and stays."),
                 inp(
-                    io.Int.Input, "seed", default=0, min=0, max=2**53 - 1, control_after_generate=True, tooltip="Another number, another clip."
+                    io.Int.Input, "seed", default=0, min=0, max=2**53 - 1, control_after_generate=True,
+                    tooltip="Another number, another clip.",
                 ),
-                inp(io.Int.Input, "steps", default=20, min=1, max=10000, tooltip="Model calls; more take longer and give cleaner motion."),
+                inp(
+                    io.Int.Input, "steps", default=20, min=1, max=10000,
+                    tooltip="Model calls; more take longer and give cleaner motion.",
+                ),
                 inp(
                     number, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strictly to follow the prompt (CFG). 1 is fastest and loosest; too much burns the colours.",
+                    tooltip="How strictly to follow the prompt (CFG). 1 is fastest and loosest; too much burns colours.",
                 ),
                 inp(
                     io.Combo.Input, "sampler", options=list(comfy.samplers.KSampler.SAMPLERS), default="euler",
                     tooltip="The method that removes the noise.",
                 ),
                 inp(
-                    io.Combo.Input, "schedule", options=[OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS], default=OWN_SCHEDULE,
-                    tooltip=f"How the noise falls from step to step. {OWN_SCHEDULE}: fitted to the clip's number of tokens; "
-                    "the others as in KSampler.",
+                    io.Combo.Input, "schedule", options=[OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS],
+                    default=OWN_SCHEDULE,
+                    tooltip=f"How the noise falls from step to step. {OWN_SCHEDULE}: fitted to the clip's number of "
+                    "tokens; the others as in KSampler.",
                 ),
                 inp(
                     number, "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
@@ -75,7 +80,9 @@ class SpacetimeSampler(io.ComfyNode):
         sampler: str, schedule: str, denoise: float,
     ) -> io.NodeOutput:  # fmt: skip
         """Sample; see the schema."""
-        return io.NodeOutput(sample(model, positive, negative, latent, seed, steps, guidance, sampler, schedule, denoise))
+        return io.NodeOutput(
+            sample(model, positive, negative, latent, seed, steps, guidance, sampler, schedule, denoise)
+        )
 
 
 def sample(
@@ -90,7 +97,9 @@ def sample(
     _check_choice("schedule", schedule, [OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS])
     for name, prompt in (("positive", positive), ("negative", negative)):
         if not prompt:
-            raise InputError(f"The {name} prompt is empty of conditioning: connect a CLIP Text Encode node (its text may be empty).")
+            raise InputError(
+                f"The {name} prompt is empty of conditioning: connect a CLIP Text Encode node (its text may be empty)."
+            )
     samples = fitting_samples(model, latent)
     sigmas = own_sigmas(model, samples, steps, denoise) if schedule == OWN_SCHEDULE else None
     positive, negative = (_with_rate(prompt, latent.get("frame_rate")) for prompt in (positive, negative))
@@ -99,33 +108,44 @@ def sample(
         comfy.sample.prepare_noise(samples, seed, latent.get("batch_index")),
         steps, guidance, sampler, comfy.samplers.KSampler.SCHEDULERS[0] if sigmas is not None else schedule,
         positive, negative, samples, denoise=denoise, noise_mask=latent.get("noise_mask"), sigmas=sigmas,
-        callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,
+        callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
     )  # fmt: skip
     if not result.is_nested and not torch.isfinite(result).all():
         raise InputError(
-            f"The model gave values that are no numbers (sampler {sampler}, {steps} steps, guidance {guidance:g}): try another "
-            "sampler, more steps, a lower guidance, or start ComfyUI with --fp32-unet."
+            f"The model gave values that are no numbers (sampler {sampler}, {steps} steps, guidance {guidance:g}): try "
+            "another sampler, more steps, a lower guidance, or start ComfyUI with --fp32-unet."
         )
     return {**{key: value for key, value in latent.items() if key != "noise_mask"}, "samples": result}
 
 
 def fitting_samples(model: Any, latent: dict[str, Any]) -> Tensor:
-    """Return the LATENT's samples in the model's number of dimensions. Raises InputError where they cannot be its own."""
+    """Return the LATENT's samples with the model's number of dimensions.
+
+    Raises InputError where they cannot be this model's.
+    """
     samples = latent.get("samples")
     if not isinstance(samples, Tensor):
         if getattr(samples, "is_nested", False):
             return samples  # type: ignore[return-value]  # picture and sound together: the model knows its own
-        raise InputError("The latent input holds no latent: connect Empty Spacetime Latent, Encode Video or another sampler.")
+        raise InputError(
+            "The latent input holds no latent: connect Empty Spacetime Latent, Encode Video or another sampler."
+        )
     form = model.get_model_object("latent_format")
     if 0 in samples.shape:
-        raise InputError(f"The latent has no frames or no size (its shape is {tuple(samples.shape)}): make it longer or larger.")
+        raise InputError(
+            f"The latent has no frames or no size (its shape is {tuple(samples.shape)}): make it longer or larger."
+        )
     if samples.shape[1] != form.latent_channels:
         raise InputError(
-            f"The latent has {samples.shape[1]} channels, but this model takes {form.latent_channels}: it is another model's latent. "
-            "Connect an Empty Spacetime Latent (with this model's VAE where it is not a Spacetime model), or encode with that VAE."
+            f"The latent has {samples.shape[1]} channels, but this model takes {form.latent_channels}: it is another "
+            "model's latent. Connect an Empty Spacetime Latent (with this model's VAE where it is not a Spacetime model), "
+            "or encode with that VAE."
         )
     if not torch.isfinite(samples).all():
-        raise InputError("The latent holds values that are no numbers (NaN or infinity): the node that made it has failed.")
+        raise InputError(
+            "The latent holds values that are no numbers (NaN or infinity): the node that made it has failed."
+        )
     wanted = form.latent_dimensions + 2
     if samples.ndim == 4 and wanted == 5:
         return samples.unsqueeze(2)
@@ -140,7 +160,10 @@ def own_sigmas(model: Any, samples: Tensor, steps: int, denoise: float) -> Tenso
     Raises InputError for a model that is not of the flow kind.
     """
     if not isinstance(model.get_model_object("model_sampling"), CONST) or getattr(samples, "is_nested", False):
-        raise InputError(f"The schedule {OWN_SCHEDULE!r} is for video models of the flow kind: choose another one, such as normal or simple.")
+        raise InputError(
+            f"The schedule {OWN_SCHEDULE!r} is for video models of the flow kind: choose another one, such as normal or "
+            "simple."
+        )
     if denoise <= 0:
         return torch.zeros(0)
     total = steps if denoise >= 1 else int(steps / denoise)
@@ -162,7 +185,12 @@ def _with_rate(prompt: Any, rate: float | None) -> Any:
     """Tell the network the latent's frame rate, unless the prompt has been given one on purpose."""
     if rate is None:
         return prompt
-    return [entry if "frame_rate" in entry[1] else node_helpers.conditioning_set_values([entry], {"frame_rate": float(rate)})[0] for entry in prompt]
+    return [
+        entry
+        if "frame_rate" in entry[1]
+        else node_helpers.conditioning_set_values([entry], {"frame_rate": float(rate)})[0]
+        for entry in prompt
+    ]
 
 
 def _check_choice(name: str, value: str, options: list[str]) -> None:

@@ -37,15 +37,19 @@ class Kit:
         mask[:, :, 0] = 0
         return {"samples": samples, "noise_mask": mask, "frame_rate": 8.0}
 
-    def stock_sample(self, model: Any, latent: dict[str, Any], sampler: str = "euler", scheduler: str = "simple", steps: int = 3) -> Tensor:
+    def stock_sample(
+        self, model: Any, latent: dict[str, Any], sampler: str = "euler", scheduler: str = "simple", steps: int = 3
+    ) -> Tensor:
         """What the stock KSampler node gives, seed 5 and guidance 3."""
         import nodes
 
-        return nodes.common_ksampler(model, 5, steps, 3.0, sampler, scheduler, self.positive, self.negative, latent)[0]["samples"]
+        return nodes.common_ksampler(model, 5, steps, 3.0, sampler, scheduler, self.positive, self.negative, latent)[0][
+            "samples"
+        ]
 
 
-@pytest.fixture(scope="session")
-def kit(inprocess: Any, host_base: Path) -> Kit:
+@pytest.fixture(scope="session", name="kit")
+def make_kit(inprocess: Any, host_base: Path) -> Kit:
     """The small model in float32."""
     from comfyui_spacetime.nodes import folders, loader
 
@@ -53,15 +57,20 @@ def kit(inprocess: Any, host_base: Path) -> Kit:
     folders.register()
     with torch.inference_mode():
         model, clip, vae = loader.load(NAME, torch.float32)
-        positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in ("a red panda walks", ""))
+        positive, negative = (
+            clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in ("a red panda walks", "")
+        )
     return Kit(path, model, clip, vae, positive, negative)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, name="inference")
 def as_the_executor_does() -> Iterator[None]:
     """The host's executor runs nodes without gradients."""
     with torch.inference_mode():
         yield
+
+
+kit = make_kit
 
 
 @dataclass

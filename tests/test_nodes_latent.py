@@ -15,7 +15,16 @@ pytestmark = pytest.mark.host
 def make(inprocess: Any, **wishes: Any) -> tuple[dict[str, Any], str]:
     from comfyui_spacetime.nodes.latent import EmptySpacetimeLatent
 
-    settings = {"aspect": "1:1", "size": 256, "width": 256, "height": 256, "seconds": 4.0, "fps": 8.0, "batch_size": 1, **wishes}
+    settings = {
+        "aspect": "1:1",
+        "size": 256,
+        "width": 256,
+        "height": 256,
+        "seconds": 4.0,
+        "fps": 8.0,
+        "batch_size": 1,
+        **wishes,
+    }
     out = EmptySpacetimeLatent.execute(**settings)
     return out.result[0], out.ui.as_dict()["text"][0]
 

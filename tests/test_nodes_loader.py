@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from node_kit import NAME, Kit, as_the_executor_does, kit  # noqa: F401
+from node_kit import NAME, Kit, as_the_executor_does, make_kit  # noqa: F401
 from safetensors.torch import save_file
 
 pytestmark = pytest.mark.host
@@ -55,7 +56,9 @@ def test_a_truncated_file_gets_a_sentence(loader: Any, kit: Kit, folder: Path) -
     broken = folder / "broken.safetensors"
     broken.write_bytes(kit.path.read_bytes()[:5000])
     try:
-        with pytest.raises(ValueError, match=r"broken.safetensors is not a whole safetensors file.*copy or download it again"):
+        with pytest.raises(
+            ValueError, match=r"broken.safetensors is not a whole safetensors file.*copy or download it again"
+        ):
             loader.load(broken.name)
     finally:
         broken.unlink()
@@ -77,9 +80,6 @@ def test_a_replaced_file_is_loaded_again(loader: Any, kit: Kit, folder: Path) ->
     node = loader.LoadSpacetimeModel
     before = node.fingerprint_inputs(copy.name)
     assert node.fingerprint_inputs(copy.name) == before
-    copy.write_bytes(kit.path.read_bytes() + b"")
-    import os
-
     os.utime(copy, (1, 1))
     assert node.fingerprint_inputs(copy.name) != before
     copy.unlink()
@@ -105,7 +105,9 @@ def test_a_model_saved_by_the_stock_node_loads_again_with_the_bundled_text_and_v
     assert clip is not None and vae.latent_channels == 32
 
 
-def test_a_saved_model_that_does_not_fit_the_bundled_parts_is_refused(loader: Any, kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saved_model_that_does_not_fit_the_bundled_parts_is_refused(
+    loader: Any, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from comfyui_spacetime.models.checkpoint import Checkpoint
     from comfyui_spacetime.models.dit import DiTConfig
 

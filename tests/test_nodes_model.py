@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from node_kit import Kit, as_the_executor_does, kit, recorded  # noqa: F401
+from node_kit import Kit, as_the_executor_does, make_kit, recorded  # noqa: F401
 
 pytestmark = pytest.mark.host
 
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.host
 def test_the_stock_ksampler_agrees_with_the_plain_sampling_loop(kit: Kit) -> None:
     import comfy.sample
     import comfy.samplers
+
     from comfyui_spacetime.models import checkpoint, flow
 
     latent = kit.latent(frames=3, side=6)
@@ -29,6 +30,7 @@ def test_the_stock_ksampler_agrees_with_the_plain_sampling_loop(kit: Kit) -> Non
 def test_the_plain_loop_agrees_where_frames_are_known(kit: Kit) -> None:
     import comfy.sample
     import comfy.samplers
+
     from comfyui_spacetime.models import checkpoint, flow
 
     latent = kit.clip_with_known()
@@ -59,11 +61,13 @@ def test_sampler_custom_advanced_gives_what_ksampler_gives(kit: Kit) -> None:
 def sampler_names() -> list[str]:
     """Samplers of both host versions; the test passes over those that the running one lacks."""
     return [
-        "euler", "euler_cfg_pp", "euler_ancestral", "euler_ancestral_cfg_pp", "heun", "heunpp2", "exp_heun_2_x0", "exp_heun_2_x0_sde",
-        "dpm_2", "dpm_2_ancestral", "lms", "dpm_fast", "dpm_adaptive", "dpmpp_2s_ancestral", "dpmpp_2s_ancestral_cfg_pp", "dpmpp_sde",
-        "dpmpp_2m", "dpmpp_2m_cfg_pp", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde", "ddpm", "lcm", "ipndm", "ipndm_v", "deis",
-        "res_multistep", "res_multistep_cfg_pp", "res_multistep_ancestral", "res_multistep_ancestral_cfg_pp", "gradient_estimation",
-        "gradient_estimation_cfg_pp", "er_sde", "seeds_2", "seeds_3", "sa_solver", "sa_solver_pece", "ddim", "uni_pc", "uni_pc_bh2",
+        "euler", "euler_cfg_pp", "euler_ancestral", "euler_ancestral_cfg_pp", "heun", "heunpp2",
+        "exp_heun_2_x0", "exp_heun_2_x0_sde", "dpm_2", "dpm_2_ancestral", "lms", "dpm_fast", "dpm_adaptive",
+        "dpmpp_2s_ancestral", "dpmpp_2s_ancestral_cfg_pp", "dpmpp_sde", "dpmpp_2m", "dpmpp_2m_cfg_pp",
+        "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde", "ddpm", "lcm", "ipndm", "ipndm_v", "deis",
+        "res_multistep", "res_multistep_cfg_pp", "res_multistep_ancestral", "res_multistep_ancestral_cfg_pp",
+        "gradient_estimation", "gradient_estimation_cfg_pp", "er_sde", "seeds_2", "seeds_3", "sa_solver",
+        "sa_solver_pece", "ddim", "uni_pc", "uni_pc_bh2",
     ]  # fmt: skip
 
 

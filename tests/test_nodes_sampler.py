@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from node_kit import Kit, as_the_executor_does, kit, recorded  # noqa: F401
+from node_kit import Kit, as_the_executor_does, make_kit, recorded  # noqa: F401
 
 pytestmark = pytest.mark.host
 
@@ -23,14 +23,19 @@ def sample(kit: Kit, latent: dict[str, Any], model: Any = None, **settings: Any)
 @pytest.mark.parametrize("scheduler", ["simple", "normal", "beta"])
 def test_it_gives_what_the_stock_ksampler_gives(kit: Kit, name: str, scheduler: str) -> None:
     latent = kit.latent(batch=2)
-    assert torch.equal(sample(kit, latent, sampler=name, schedule=scheduler)["samples"], kit.stock_sample(kit.model, latent, name, scheduler))
+    assert torch.equal(
+        sample(kit, latent, sampler=name, schedule=scheduler)["samples"],
+        kit.stock_sample(kit.model, latent, name, scheduler),
+    )
 
 
 def test_it_gives_what_the_stock_ksampler_gives_at_half_denoise_with_known_frames(kit: Kit) -> None:
     import nodes
 
     latent = kit.clip_with_known()
-    stock = nodes.common_ksampler(kit.model, 5, 4, 3.0, "euler", "normal", kit.positive, kit.negative, latent, denoise=0.5)[0]["samples"]
+    stock = nodes.common_ksampler(
+        kit.model, 5, 4, 3.0, "euler", "normal", kit.positive, kit.negative, latent, denoise=0.5
+    )[0]["samples"]
     assert torch.equal(sample(kit, latent, steps=4, schedule="normal", denoise=0.5)["samples"], stock)
 
 
@@ -46,6 +51,7 @@ def test_its_own_schedule_shifts_more_for_more_tokens(kit: Kit) -> None:
 
 def test_its_own_schedule_equals_the_stock_path_with_that_shift(kit: Kit) -> None:
     import comfy_extras.nodes_model_advanced as advanced
+
     from comfyui_spacetime.models.flow import token_shift
 
     latent = kit.latent(frames=3, side=16)
@@ -107,16 +113,18 @@ def test_it_samples_another_family_s_model_and_keeps_its_known_frames(kit: Kit) 
 
     config = comfy.supported_models.WAN21_T2V(
         {
-            "image_model": "wan2.1", "model_type": "t2v", "patch_size": (1, 2, 2), "freq_dim": 32, "dim": 48, "ffn_dim": 64, "num_heads": 2,
-            "num_layers": 1, "text_dim": 32, "text_len": 16, "window_size": (-1, -1), "qk_norm": True, "cross_attn_norm": True, "eps": 1e-6,
-            "in_dim": 16, "out_dim": 16,
+            "image_model": "wan2.1", "model_type": "t2v", "patch_size": (1, 2, 2), "freq_dim": 32, "dim": 48,
+            "ffn_dim": 64, "num_heads": 2, "num_layers": 1, "text_dim": 32, "text_len": 16, "window_size": (-1, -1),
+            "qk_norm": True, "cross_attn_norm": True, "eps": 1e-6, "in_dim": 16, "out_dim": 16,
         }
     )  # fmt: skip
     config.set_inference_dtype(torch.float32, None)
     wan = config.get_model({}, "", device=torch.device("cpu"))
     for value in wan.diffusion_model.parameters():
         torch.nn.init.normal_(value, std=0.02)
-    model = comfy.model_patcher.ModelPatcher(wan, load_device=mm.get_torch_device(), offload_device=mm.unet_offload_device())
+    model = comfy.model_patcher.ModelPatcher(
+        wan, load_device=mm.get_torch_device(), offload_device=mm.unet_offload_device()
+    )
     samples, mask = torch.randn(1, 16, 3, 4, 4), torch.ones(1, 1, 3, 1, 1)
     mask[:, :, 0] = 0
     prompt = [[torch.randn(1, 6, 32), {}]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from node_kit import Kit, as_the_executor_does, kit  # noqa: F401
+from node_kit import Kit, as_the_executor_does, make_kit  # noqa: F401
 
 pytestmark = pytest.mark.host
 
@@ -22,7 +22,7 @@ def test_vae_encode_and_decode(kit: Kit, frames: int, latents: int) -> None:
     assert latent["samples"].shape == (1, 32, latents, 4, 6)
     decoded = nodes.VAEDecode().decode(kit.vae, latent)[0]
     assert decoded.shape == (frames, 64, 96, 3)
-    assert 0 <= decoded.min() and decoded.max() <= 1
+    assert decoded.min() >= 0 and decoded.max() <= 1
 
 
 def test_long_clips_go_through_in_chunks_and_come_out_as_one(kit: Kit) -> None:
@@ -38,7 +38,10 @@ def test_long_clips_go_through_in_chunks_and_come_out_as_one(kit: Kit) -> None:
 def test_frames_that_fill_no_latent_frame_are_dropped(kit: Kit) -> None:
     import nodes
 
-    assert torch.equal(nodes.VAEEncode().encode(kit.vae, images(8))[0]["samples"], nodes.VAEEncode().encode(kit.vae, images(5))[0]["samples"])
+    assert torch.equal(
+        nodes.VAEEncode().encode(kit.vae, images(8))[0]["samples"],
+        nodes.VAEEncode().encode(kit.vae, images(5))[0]["samples"],
+    )
 
 
 def test_sizes_are_cropped_to_what_the_vae_takes(kit: Kit) -> None:
@@ -52,9 +55,13 @@ def test_the_tiled_nodes_work_with_several_tiles(kit: Kit) -> None:
 
     latent = {"samples": torch.randn(1, 32, 9, 6, 8)}
     plain = nodes.VAEDecode().decode(kit.vae, latent)[0]
-    tiled = nodes.VAEDecodeTiled().decode(kit.vae, latent, tile_size=64, overlap=32, temporal_size=16, temporal_overlap=4)[0]
+    tiled = nodes.VAEDecodeTiled().decode(
+        kit.vae, latent, tile_size=64, overlap=32, temporal_size=16, temporal_overlap=4
+    )[0]
     assert tiled.shape == plain.shape == (33, 96, 128, 3)
-    again = nodes.VAEEncodeTiled().encode(kit.vae, images(33, 128, 128), tile_size=64, overlap=32, temporal_size=16, temporal_overlap=4)[0]
+    again = nodes.VAEEncodeTiled().encode(
+        kit.vae, images(33, 128, 128), tile_size=64, overlap=32, temporal_size=16, temporal_overlap=4
+    )[0]
     assert again["samples"].shape == (1, 32, 9, 8, 8)
 
 
@@ -65,7 +72,11 @@ def test_a_batch_of_clips_is_decoded(kit: Kit) -> None:
 
 
 def test_the_vae_tells_what_it_does_to_pixels(kit: Kit) -> None:
-    assert (kit.vae.spacial_compression_decode(), kit.vae.temporal_compression_decode(), kit.vae.latent_channels) == (16, 4, 32)
+    assert (kit.vae.spacial_compression_decode(), kit.vae.temporal_compression_decode(), kit.vae.latent_channels) == (
+        16,
+        4,
+        32,
+    )
 
 
 def test_decoding_leaves_the_latent_and_earlier_pictures_alone(kit: Kit) -> None:
@@ -99,6 +110,7 @@ def test_clip_text_encode_gives_49_states_with_the_pooled_text_last(kit: Kit) ->
 
 def test_the_text_is_what_the_plain_encoder_makes_of_it(kit: Kit) -> None:
     import nodes
+
     from comfyui_spacetime.models.checkpoint import load_checkpoint
 
     tokenizer, encoder = load_checkpoint(kit.path).build_text()
@@ -109,7 +121,9 @@ def test_the_text_is_what_the_plain_encoder_makes_of_it(kit: Kit) -> None:
 def test_word_order_matters(kit: Kit) -> None:
     import nodes
 
-    there, back = (nodes.CLIPTextEncode().encode(kit.clip, text)[0][0][0] for text in ("left to right", "right to left"))
+    there, back = (
+        nodes.CLIPTextEncode().encode(kit.clip, text)[0][0][0] for text in ("left to right", "right to left")
+    )
     assert not torch.allclose(there, back, atol=1e-3)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+
 from comfyui_spacetime.models.checkpoint import save_checkpoint
 from comfyui_spacetime.models.dit import DiTConfig, SpacetimeDiT
 from comfyui_spacetime.models.text import TextConfig, TextEncoder
