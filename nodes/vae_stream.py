@@ -117,11 +117,10 @@ def decode_frames(vae: Any, latent: Tensor, progress: Progress | None = None) ->
                 f"The VAE gave values that are no numbers from frame {done + 1} on: it needs a higher precision "
                 "(start ComfyUI with --fp32-vae or --bf16-vae)."
             )
-        for frame in to_bytes(images):
-            done += 1
-            yield frame
+        done += len(images)
         if progress is not None:
             progress(done)
+        yield from to_bytes(images)
 
 
 def _decode_chunks(vae: Any, latent: Tensor) -> Iterator[Tensor]:
