@@ -8,6 +8,7 @@ that nothing but the named property tells two classes apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ MARGIN = 1.25  # a place is painted this much larger than the frame, for the cam
 VARIANTS = 40
 
 Frames = NDArray[np.uint8]
+SpriteMaker = Callable[[str, bool], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _background(place: str, width: int, height: int, variant: int) -> Frames:
 
 @lru_cache(maxsize=64)
 def _sprite(name: str, mirrored: bool) -> NDArray[np.float32]:
-    """Premultiplied RGBA in 0..255, mipmapped once to half size (sprites are drawn well below their 256 px)."""
+    """Premultiplied RGBA in 0..255, (256, 256, 4)."""
     rgba = load_sprite(name).astype(np.float32)
     rgba[..., :3] *= rgba[..., 3:] / 255
     return np.ascontiguousarray(rgba[:, ::-1] if mirrored else rgba)
@@ -123,11 +125,21 @@ def camera_pose(scene: Scene, u: float) -> tuple[float, float, float]:
     return 0.0, 0.0, 1.0
 
 
-def render(scene: Scene, width: int, height: int, frames: int, fps: float) -> tuple[Frames, NDArray[np.uint8]]:
-    """Render a scene: (frames, height, width, 3) uint8 and the sprite's coverage (frames, height, width) uint8."""
+def blob(name: str, mirrored: bool) -> NDArray[np.float32]:
+    """The sprite with its shape and detail blurred away: what a model draws that knows only colours."""
+    return cv2.GaussianBlur(_sprite(name, mirrored), (0, 0), 28)
+
+
+def render(
+    scene: Scene, width: int, height: int, frames: int, fps: float, draw: SpriteMaker | None = None
+) -> tuple[Frames, NDArray[np.uint8]]:
+    """Render a scene: (frames, height, width, 3) uint8 and the sprite's coverage (frames, height, width) uint8.
+
+    ``draw`` makes another sprite of (name, mirrored) than the scene's own, as :func:`blob` does.
+    """
     big_w, big_h = round(width * MARGIN), round(height * MARGIN)
     backdrop = _background(scene.place, big_w, big_h, scene.variant)
-    sprite = _sprite(scene.object, mirrored=scene.motion == "right")
+    sprite = (draw or _sprite)(scene.object, scene.motion == "right")
     clip = np.empty((frames, height, width, 3), np.uint8)
     cover = np.empty((frames, height, width), np.uint8)
     flakes = _flakes(scene) if scene.place == "snow" else None

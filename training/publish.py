@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Join the averaged weights of a VAE run and a transformer run into one checkpoint that the nodes load.
+
+``python -P host/entry.py training.publish --vae runs/vae/run.pt --dit runs/dit/run.pt --out weights/spacetime-nano.safetensors``
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..models.vae import VideoVAE
+from .common import log
+from .train_dit import Trained
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vae", type=Path, default=Path("runs/vae/run.pt"))
+    parser.add_argument("--dit", type=Path, default=Path("runs/dit/run.pt"))
+    parser.add_argument("--out", type=Path, default=Path("weights/spacetime-nano.safetensors"))
+    args = parser.parse_args()
+    log.setLevel("INFO")
+    vae = VideoVAE()
+    vae_run = torch.load(args.vae, weights_only=True)
+    vae.load_state_dict(vae_run["average"])
+    dit_run = torch.load(args.dit, weights_only=True)
+    model = Trained(tuple(dit_run["pieces"]))
+    model.load_state_dict(dit_run["average"])
+    info = {"name": "spacetime-nano", "vae_steps": vae_run["step"], "dit_steps": dit_run["step"], "licence": "GPL-3.0-or-later"}
+    save_checkpoint(args.out, model.dit, vae, model.text, info)
+    load_checkpoint(args.out)
+    log.info("%s: %.1f MiB", args.out, args.out.stat().st_size / 2**20)
+
+
+if __name__ == "__main__":
+    main()
