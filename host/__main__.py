@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 
@@ -14,6 +15,8 @@ def main() -> None:
     try:
         if tools.in_own_environment():
             setup.set_up()  # returns at once, but after an update with new pins
+            if importlib.util.find_spec("click") is None:
+                raise setup.SetupError(f"{setup.VENV} was made for another Python; delete it and run this again")
         else:
             tools.ensure(["click"])
     except setup.SetupError as error:

@@ -41,6 +41,10 @@ NO_NETWORK = ("Failed to establish a new connection", "NewConnectionError", "Con
               "ProxyError", "Read timed out", "Connection refused")
 
 
+# The lock's descriptor while we hold it. pip inherits it: should we be killed, the lock lasts until pip has ended.
+_held_lock: list[int] = []
+
+
 class SetupError(RuntimeError):
     """A set-up step cannot be done; the message says why and what to do about it."""
 
@@ -140,7 +144,11 @@ def only_one() -> Iterator[None]:
             except BlockingIOError:
                 sys.stderr.write("another set-up of this folder is running: waiting for it\n")
                 fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+            _held_lock.append(lock.fileno())
+        try:
+            yield
+        finally:
+            _held_lock.clear()
 
 
 def run_pip(arguments: Sequence[str], purpose: str, report: Report, python: Path | None = None) -> str:
@@ -148,7 +156,7 @@ def run_pip(arguments: Sequence[str], purpose: str, report: Report, python: Path
     command = [str(python or venv_python()), "-m", "pip", *arguments, "--retries", "2", "--disable-pip-version-check",
                "--no-input", "--progress-bar", "off"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                               text=True, errors="replace")
+                               text=True, errors="replace", pass_fds=_held_lock)
     lines = []
     try:
         assert process.stdout is not None

@@ -180,6 +180,21 @@ def test_a_full_disk_is_told_as_such():
     assert "disk is full" in setup.explain_pip("ERROR: [Errno 28] No space left on device", "torch")
 
 
+@posix_only
+def test_a_pip_that_outlives_its_set_up_keeps_other_set_ups_waiting(clone):
+    """The lock passes on to pip: two pips must not write into one environment."""
+    import fcntl
+
+    with setup.only_one():
+        child = subprocess.Popen(["sleep", "60"], pass_fds=setup._held_lock)
+    with open(clone / ".host" / "setup.lock", "ab") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        child.kill()
+        child.wait()
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def test_writing_a_file_leaves_the_old_one_or_the_new_one(tmp_path, monkeypatch):
     path = tmp_path / "stamp"
     setup.write_atomically(path, b"old")
