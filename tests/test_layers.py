@@ -20,9 +20,9 @@ TABLE = {
     "models": (set(), {"torch", "numpy", "safetensors"}),
     "video": (set(), {"av", "numpy", "torch", "PIL"}),
     "language": ({"models"}, {"torch", "numpy"}),
-    "nodes": ({"models", "video", "language"}, HOST_MODULES | {"torch", "numpy", "av", "PIL", "safetensors"}),
+    "nodes": ({"models", "video", "language"}, HOST_MODULES | {"torch", "numpy", "av", "PIL", "aiohttp"}),
     "training": ({"models", "video"}, None),
-    "host": (set(), HOST_MODULES | {"click", "tqdm", "PIL", "numpy", "torch", "aiohttp"}),
+    "host": ({"video"}, HOST_MODULES | {"click", "tqdm", "PIL", "numpy", "torch", "aiohttp"}),
 }
 
 
