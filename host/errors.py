@@ -27,7 +27,9 @@ class ExecutionFailed(RuntimeError):
 
 
 class Cancelled(RuntimeError):
-    """The user stopped the run."""
+    """The user stopped the run; ``signal`` is the signal that said so, if one did."""
+
+    signal: int | None = None
 
 
 def require_known_types(prompt: Prompt, object_info: ObjectInfo) -> None:
@@ -66,9 +68,7 @@ def _packs_by_type(workflow: dict[str, Any] | None) -> dict[str, str]:
     return packs
 
 
-def validation_message(
-    prompt: Prompt, error: Any, node_errors: dict[str, Any] | None, object_info: ObjectInfo
-) -> str:
+def validation_message(prompt: Prompt, error: Any, node_errors: dict[str, Any] | None, object_info: ObjectInfo) -> str:
     """Put the host's answer to an invalid graph into sentences, one line per fault."""
     lines = [
         _sentence(prompt, str(node), fault, object_info)

@@ -63,9 +63,7 @@ class Link:
         if isinstance(raw, dict):
             raw = [raw.get(key) for key in ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")]
         number, origin, origin_slot, target, target_slot, *rest = raw
-        return Link(
-            str(number), str(origin), int(origin_slot), str(target), int(target_slot), rest[0] if rest else "*"
-        )
+        return Link(str(number), str(origin), int(origin_slot), str(target), int(target_slot), rest[0] if rest else "*")
 
 
 def fits(one: Any, other: Any) -> bool:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,13 @@ class Delivery:
         self.is_folder = path.is_dir() or text.endswith(("/", os.sep)) or not path.suffix
         self.path = path.absolute()
         self.count = 0
-        folder = self.path if self.is_folder else self.path.parent
+        self.folder = self.path if self.is_folder else self.path.parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WorkflowError(f"The folder {folder} cannot be made: {error.strerror}.") from None
-        if not os.access(folder, os.W_OK):
-            raise WorkflowError(f"The folder {folder} cannot be written; give another place with --out.")
+            raise WorkflowError(f"The folder {self.folder} cannot be made: {error.strerror}.") from None
+        if not os.access(self.folder, os.W_OK):
+            raise WorkflowError(f"The folder {self.folder} cannot be written; give another place with --out.")
 
     def target(self, name: str) -> Path:
         """Return the final path for a file that the host called ``name``."""
@@ -95,18 +96,22 @@ class Delivery:
                 return target
             except OSError:
                 pass  # another file system: copy, then remove
-        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".part")
-        os.close(handle)
-        try:
+        with partial_file(target.parent) as partial:
             shutil.copyfile(source, partial)
-            os.chmod(partial, source.stat().st_mode & 0o777)
             os.replace(partial, target)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
         if move:
             source.unlink()
         return target
+
+
+@contextlib.contextmanager
+def partial_file(folder: Path, suffix: str = ".part") -> Iterator[Path]:
+    """Give a hidden name for a file in the making; what still has that name at the end is removed."""
+    path = folder / f".spacetime-{uuid.uuid4().hex}{suffix}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def free_name(path: Path) -> Path:
@@ -152,4 +157,5 @@ class HalfFiles:
     def _matching(self) -> Iterable[str]:
         if self._folder is None or not self._folder.is_dir():
             return []
-        return [entry.name for entry in os.scandir(self._folder) if entry.is_file() and entry.name.startswith(self._stem)]
+        files = (entry.name for entry in os.scandir(self._folder) if entry.is_file())
+        return [name for name in files if name.startswith(self._stem)]

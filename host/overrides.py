@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from .graph import ObjectInfo, WorkflowError
-from .widgets import DYNAMIC_COMBO, Widget, as_widget, chosen_option, input_specs, split_spec, widgets_in_order
+from .widgets import DYNAMIC_COMBO, UPLOADS, Widget, as_widget, chosen_option, input_specs, split_spec, widgets_in_order
 from .workflow import Prompt, is_link
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -23,17 +24,31 @@ class OverrideError(WorkflowError):
     """A setting from the command line does not fit the workflow."""
 
 
-def apply_setting(prompt: Prompt, object_info: ObjectInfo, setting: str) -> None:
-    """Carry out one ``NODE.INPUT=VALUE``. Raises OverrideError naming near matches when nothing fits."""
+def apply_setting(
+    prompt: Prompt, object_info: ObjectInfo, setting: str, take_input: Callable[[Path], str] | None = None
+) -> None:
+    """Carry out one ``NODE.INPUT=VALUE``. Raises OverrideError naming near matches when nothing fits.
+
+    ``take_input`` copies a file into the host's input folder and returns its name there: it is called where the
+    input takes an uploaded file and the value is the path of one.
+    """
     if "=" not in setting:
         raise OverrideError(f'--set "{setting}" has no "="; write --set "Node title.input=value".')
     for target, text in _splits(setting, "="):
         places = _places(prompt, object_info, target)
         if places:
             for node, name in places:
-                set_input(prompt, object_info, node, name, text)
+                value = _as_upload(find_widget(prompt, object_info, node, name), text, take_input)
+                set_input(prompt, object_info, node, name, value)
             return
     raise OverrideError(_no_such_target(prompt, object_info, setting.partition("=")[0].strip()))
+
+
+def _as_upload(widget: Widget | None, text: str, take_input: Callable[[Path], str] | None) -> str:
+    if widget is None or take_input is None or not any(widget.options.get(key) for key in UPLOADS):
+        return text
+    path = Path(text).expanduser()
+    return take_input(path) if path.is_file() else text
 
 
 def set_input(prompt: Prompt, object_info: ObjectInfo, node: str, name: str, value: Any) -> None:
@@ -50,6 +65,7 @@ def set_input(prompt: Prompt, object_info: ObjectInfo, node: str, name: str, val
         return
     value = read_value(widget, value, where) if isinstance(value, str) else value
     inputs[name] = {"__value__": value} if isinstance(value, list) else value
+    prompt.changed.add(node)
     if widget.type == DYNAMIC_COMBO:
         _follow_choice(inputs, name, widget, value)
 
@@ -65,7 +81,8 @@ def read_value(widget: Widget, text: str, where: str) -> Any:
         if kind == "FLOAT":
             return float(text)
     except ValueError:
-        raise OverrideError(f'{where} takes {"a whole number" if kind == "INT" else "a number"}, not "{text}".') from None
+        wanted = "a whole number" if kind == "INT" else "a number"
+        raise OverrideError(f'{where} takes {wanted}, not "{text}".') from None
     if kind == "BOOLEAN":
         if text.strip().lower() in _TRUE + _FALSE:
             return text.strip().lower() in _TRUE
@@ -83,7 +100,7 @@ def _read_choice(widget: Widget, text: str, where: str) -> Any:
     for choice in choices:
         if str(choice) == text:
             return choice
-    if not choices or any(widget.options.get(key) for key in ("image_upload", "video_upload", "audio_upload", "remote")):
+    if not choices or any(widget.options.get(key) for key in (*UPLOADS, "remote")):
         return text  # the list is made elsewhere, or the file may have arrived after the list was made
     near = difflib.get_close_matches(text, [str(choice) for choice in choices], n=3, cutoff=0.5)
     shown = ", ".join(str(choice) for choice in choices[:20]) + (", ..." if len(choices) > 20 else "")

@@ -7,6 +7,7 @@ a terminal there are no bars, only one line for each node that worked for a whil
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -87,6 +88,7 @@ class ProgressView:
         self.bars: dict[str, _NodeBar] = {}
 
     def __call__(self, event: str, data: dict[str, Any]) -> None:
+        """Show what an event of the host tells."""
         if event == "executing" and data.get("node") is not None:
             self._begin(str(data.get("display_node") or data["node"]))
         elif event == "progress_state":
@@ -118,3 +120,24 @@ class ProgressView:
         for bar in self.bars.values():
             bar.close(finished)
         self.bars.clear()
+
+
+class _LogHandler(logging.Handler):
+    """Writes log lines above the bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def install_log(verbose: bool) -> None:
+    """Replace the host's log output by lines that leave the bars whole.
+
+    The host logs to the root logger, and what matters of it comes to the user as errors; so that is shown only when
+    ``verbose``. Loggers with names of their own (this pack's, other packs') show their warnings.
+    """
+    root = logging.getLogger()
+    handler = _LogHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    if not verbose:
+        handler.addFilter(lambda record: record.name != "root")
+    root.handlers[:] = [handler]

@@ -8,8 +8,10 @@ it is, is known only then.
 from __future__ import annotations
 
 import asyncio
+import filecmp
 import inspect
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from .comfy import Host, enter
-from .errors import Cancelled, ExecutionFailed, InvalidPrompt, execution_failure, require_known_types, validation_message
+from .errors import (
+    Cancelled,
+    ExecutionFailed,
+    InvalidPrompt,
+    execution_failure,
+    require_known_types,
+    validation_message,
+)
 from .graph import WorkflowError
-from .outputs import Delivery, HalfFiles, OutputFile, inside, reported_files
+from .outputs import Delivery, HalfFiles, OutputFile, free_name, inside, partial_file, reported_files
 from .workflow import Prompt
 
 Listener = Callable[[str, dict[str, Any]], None]
@@ -201,10 +210,10 @@ class Runner:
         if not isinstance(prefix, str):
             return
         output = self._folders.get_output_directory()
-        try:
-            folder, name, counter, _, _ = self._folders.get_save_image_path(prefix, output)
-        except Exception:  # the host raises a bare Exception for a name outside its folder; the node will tell it
-            return
+        target = os.path.abspath(os.path.join(output, prefix))
+        if os.path.commonpath((os.path.abspath(output), target)) != os.path.abspath(output):
+            return  # the host refuses a name outside its folder
+        folder, name, counter, _, _ = self._folders.get_save_image_path(prefix, output)
         self._half.node_begins(Path(folder), f"{name}_{counter:05}_")
 
     def value(self, node: str, slot: int = 0) -> Any:
@@ -227,3 +236,19 @@ class Runner:
         """Put a reported file where the user wants it; without a wish it stays where the host wrote it."""
         path = self.path_of(file)
         return path if delivery is None else delivery.place(path, file.filename)
+
+    def take_input(self, path: Path) -> str:
+        """Copy a file into the host's input folder, unless it lies there, and return its name in it."""
+        folder = Path(self._folders.get_input_directory()).resolve()
+        source = path.resolve()
+        if folder in source.parents:
+            return source.relative_to(folder).as_posix()
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / source.name
+        if target.exists() and not filecmp.cmp(source, target, shallow=False):
+            target = free_name(target)
+        if not target.exists():
+            with partial_file(folder) as partial:
+                shutil.copyfile(source, partial)
+                os.replace(partial, target)
+        return target.name

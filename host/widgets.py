@@ -17,9 +17,9 @@ IMAGE_COMPARE = "IMAGECOMPARE"
 VALUE_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
 # Types that the front end draws as a widget of their own and stores as one value.
 DRAWN_TYPES = frozenset(
-    "LOAD_3D LOAD_3D_ANIMATION WEBCAM AUDIO_RECORD IMAGEUPLOAD PAINTER COMPOSITOR COLOR COLORS CURVE RANGE "
-    "BOUNDING_BOX BOUNDING_BOXES".split()
-) | {IMAGE_COMPARE}
+    {"LOAD_3D", "LOAD_3D_ANIMATION", "WEBCAM", "AUDIO_RECORD", "IMAGEUPLOAD", "PAINTER", "COMPOSITOR"}
+    | {"COLOR", "COLORS", "CURVE", "RANGE", "BOUNDING_BOX", "BOUNDING_BOXES", IMAGE_COMPARE}
+)
 CUSTOM_COMBO = "CustomCombo"  # its choices are widgets too: the index of the chosen one, then option1, option2, ...
 UPLOADS = ("image_upload", "video_upload", "audio_upload", "animated_image_upload")
 SEED_NAMES = ("seed", "noise_seed")

@@ -27,6 +27,7 @@ class Prompt:
     ``graph`` is in API format. ``aliases`` maps ``(node id, input)`` of a node that exists only in the editor (a
     primitive, a subgraph's promoted widget) to the inputs of real nodes that hold its value. ``idle`` maps the ids
     of muted and bypassed nodes to their titles. ``workflow`` is the UI-format file, None if there was none.
+    ``changed`` names the nodes whose inputs were set after the conversion.
     """
 
     graph: ApiGraph
@@ -34,6 +35,7 @@ class Prompt:
     aliases: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     idle: dict[str, str] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
 
     def title(self, node: str) -> str:
         """Return the title of a node, its type if it has none."""
