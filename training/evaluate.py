@@ -85,7 +85,7 @@ def judge_references(judge: Judge, vae: VideoVAE, count: int) -> dict[str, dict[
         for scene in scenes:
             video, _ = render(scene, 256, 256, 17, 8.0)
             real.append(frames_for_judge(video))
-            x = torch.from_numpy(video).permute(3, 0, 1, 2)[None].to(torch.bfloat16) / 127.5 - 1
+            x = torch.from_numpy(video).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1).to(torch.bfloat16)
             rebuilt.append(frames_for_judge(to_uint8(vae.decode(vae.encode(x)))))
     blobs, blob_scenes = scene_batch(80_000_000, count, "held out", draw=blob)
     return {

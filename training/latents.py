@@ -46,7 +46,7 @@ def encode_shard(vae: VideoVAE, seed: int, width: int, height: int, frames: int,
     for i in range(SHARD):
         rate = RATES[np.random.default_rng([seed, i]).integers(len(RATES))]
         video, cover = render(draw_scene(seed + i, split), width, height, frames, rate)
-        x = torch.from_numpy(video).permute(3, 0, 1, 2)[None].to(torch.bfloat16) / 127.5 - 1
+        x = torch.from_numpy(video).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1).to(torch.bfloat16)
         latents.append(vae.encode(x))
         covers.append(latent_cover(torch.from_numpy(cover)))
         rates.append(rate)

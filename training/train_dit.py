@@ -24,11 +24,11 @@ from .latents import Shapes, load_latents
 from .noise import plan
 from .optim import Average, Optimisers
 
-TOKENS = 3072  # in a batch of one process
+TOKENS = 4096  # in a batch of one process
 # Latent frames of a step's clips and how often, at the start and at the end of the run.
 LENGTHS = (1, 3, 5, 9)
-ODDS = ((0.35, 0.25, 0.40, 0.0), (0.10, 0.10, 0.45, 0.35))
-EMPHASIS = 1.5
+ODDS = ((0.35, 0.25, 0.40, 0.0), (0.10, 0.10, 0.60, 0.20))
+EMPHASIS = 3.0
 
 
 class Trained(nn.Module):
