@@ -11,7 +11,8 @@ class SpacetimeExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return the nodes."""
-        from . import folders, latent, loader, sampler, video
+        from . import folders, latent, loader, routes, sampler, video
 
         folders.register()
+        routes.register()
         return [loader.LoadSpacetimeModel, latent.EmptySpacetimeLatent, sampler.SpacetimeSampler, *video.NODES]

@@ -104,10 +104,17 @@ class EmptySpacetimeLatent(io.ComfyNode):
     ) -> io.NodeOutput:
         """Make the latent; see the schema."""
         compression = Compression() if vae is None else compression_of(vae)
-        if aspect != CUSTOM:
-            width, height = aspect_size(aspect, size, compression)
-        clip = snap(width, height, seconds, fps, compression)
+        clip = wished_clip(aspect, size, width, height, seconds, fps, compression)
         return io.NodeOutput(empty_latent(clip, batch_size, vae), ui=ui.PreviewText(str(clip)))
+
+
+def wished_clip(
+    aspect: str, size: int, width: int, height: int, seconds: float, fps: float, compression: Compression
+) -> Clip:
+    """Return the legal clip nearest to the node's values. Raises ValueError for what cannot be a clip at all."""
+    if aspect != CUSTOM:
+        width, height = aspect_size(aspect, size, compression)
+    return snap(width, height, seconds, fps, compression)
 
 
 def empty_latent(clip: Clip, batch: int, vae: Any = None) -> dict[str, Any]:
@@ -119,8 +126,8 @@ def empty_latent(clip: Clip, batch: int, vae: Any = None) -> dict[str, Any]:
     if vae is not None and vae.latent_dim == 2:
         if clip.frames > 1:
             raise InputError(
-                f"This VAE knows pictures only, not a clip of {clip.frames} frames: set seconds to 0, or connect a video "
-                "VAE."
+                f"This VAE knows pictures only, not a clip of {clip.frames} frames: set seconds to 0, or connect "
+                "a video VAE."
             )
         shape = (batch, shape[1], *shape[3:])
     return {"samples": torch.zeros(shape, device=mm.intermediate_device()), "frame_rate": clip.fps}

@@ -87,6 +87,6 @@ def _bundled_for(name: str, checkpoint: Checkpoint) -> Checkpoint:
     if needs != has:
         raise CheckpointError(
             f"{name} holds a diffusion model alone, and {BUNDLED}, which would give it text encoder and VAE, does not "
-            f"fit: it has {has[0]} latent channels and {has[1]} values a token, the model takes {needs[0]} and {needs[1]}."
+            f"fit: it has {has[0]} latent channels and {has[1]} values a token, the model {needs[0]} and {needs[1]}."
         )
     return bundled

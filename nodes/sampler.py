@@ -54,7 +54,7 @@ class SpacetimeSampler(io.ComfyNode):
                 ),
                 inp(
                     number, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strictly to follow the prompt (CFG). 1 is fastest and loosest; too much burns colours.",
+                    tooltip="How strictly to follow the prompt (CFG). 1 is fastest and loosest; too much burns colour.",
                 ),
                 inp(
                     io.Combo.Input, "sampler", options=list(comfy.samplers.KSampler.SAMPLERS), default="euler",
@@ -139,8 +139,8 @@ def fitting_samples(model: Any, latent: dict[str, Any]) -> Tensor:
     if samples.shape[1] != form.latent_channels:
         raise InputError(
             f"The latent has {samples.shape[1]} channels, but this model takes {form.latent_channels}: it is another "
-            "model's latent. Connect an Empty Spacetime Latent (with this model's VAE where it is not a Spacetime model), "
-            "or encode with that VAE."
+            "model's latent. Connect an Empty Spacetime Latent (with this model's VAE where it is not a Spacetime "
+            "model), or encode with that VAE."
         )
     if not torch.isfinite(samples).all():
         raise InputError(
@@ -161,8 +161,8 @@ def own_sigmas(model: Any, samples: Tensor, steps: int, denoise: float) -> Tenso
     """
     if not isinstance(model.get_model_object("model_sampling"), CONST) or getattr(samples, "is_nested", False):
         raise InputError(
-            f"The schedule {OWN_SCHEDULE!r} is for video models of the flow kind: choose another one, such as normal or "
-            "simple."
+            f"The schedule {OWN_SCHEDULE!r} is for video models of the flow kind: choose another one, such as "
+            "normal or simple."
         )
     if denoise <= 0:
         return torch.zeros(0)

@@ -92,3 +92,14 @@ def test_what_is_no_picture_vae_is_refused(inprocess: Any) -> None:
 def test_an_unknown_aspect_is_refused(inprocess: Any) -> None:
     with pytest.raises(ValueError, match=r"5:1.*16:9"):
         make(inprocess, aspect="5:1")
+
+
+def test_the_front_end_is_told_the_same_clip(inprocess: Any) -> None:
+    from comfyui_spacetime.nodes.routes import describe
+
+    wishes = {"aspect": "1:1", "size": "256", "width": "256", "height": "256", "seconds": "4", "fps": "8"}
+    assert describe(wishes) == make(inprocess)[1]
+    assert "more than 0" in describe({**wishes, "fps": "0"})
+    assert "5:1" in describe({**wishes, "aspect": "5:1"})
+    assert describe({"aspect": "1:1"}) == "size is missing"
+    assert describe({**wishes, "seconds": "nonsense"})

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an artist does in the browser: open a template, queue it, see the video play in the node."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import write_tiny_checkpoint
+
+pytestmark = [pytest.mark.browser, pytest.mark.host]
+
+PACK = "ComfyUI-Spacetime"
+WAIT = 180_000
+LISTEN = """() => {
+    const first = !window.seen;
+    window.seen = [];
+    if (first) for (const kind of ['executed', 'execution_success', 'execution_error', 'execution_interrupted'])
+        app.api.addEventListener(kind, event => seen.push([kind, event.detail]));
+}"""
+ENDED = """() => (app.lastNodeErrors && Object.keys(app.lastNodeErrors).length)
+    || seen.some(([kind]) => kind.startsWith('execution_'))"""
+MISSING = """() => app.graph._nodes
+    .filter(n => n.has_errors || !LiteGraph.registered_node_types[n.type]).map(n => n.type)"""
+SET = """(wishes) => {
+    for (const [type, name, value] of wishes)
+        app.graph._nodes.find(n => n.type === type).widgets.find(w => w.name === name).value = value;
+}"""
+SMALL = [
+    ["SpacetimeLoadModel", "checkpoint", "tiny.safetensors"],
+    ["SpacetimeEmptyLatent", "size", 64],
+    ["SpacetimeSampler", "steps", 2],
+]
+
+
+@pytest.fixture(scope="module")
+def artefacts(root: Path) -> Path:
+    folder = root / "output" / "test-artefacts"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(host_base: Path, chromium_page: Any) -> Any:
+    write_tiny_checkpoint(host_base / "models" / "spacetime" / "tiny.safetensors")
+    return chromium_page
+
+
+def open_workflow(page: Any, root: Path, name: str) -> dict[str, Any]:
+    workflow = json.loads((root / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    page.evaluate("async workflow => { await app.loadGraphData(workflow, true, true, 'test') }", workflow)
+    return workflow
+
+
+def queue(page: Any) -> list[Any]:
+    """Queue the graph on the canvas and return the host's events once it has ended."""
+    page.evaluate(LISTEN)
+    page.evaluate("async () => { await app.queuePrompt(0, 1) }")
+    page.wait_for_function(ENDED, timeout=WAIT)
+    assert not page.evaluate("app.lastNodeErrors"), page.evaluate("app.lastNodeErrors")
+    assert page.evaluate("seen.at(-1)[0]") == "execution_success", page.evaluate("app.lastExecutionError")
+    return page.evaluate("seen")
+
+
+def test_the_template_opens_from_the_list_runs_and_its_video_plays_in_the_node(page: Any, artefacts: Path) -> None:
+    page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_text(PACK, exact=True).first.click(timeout=WAIT)
+    card = page.get_by_title("text_to_video", exact=True)
+    card.wait_for(timeout=WAIT)
+    assert page.get_by_title("text_to_image", exact=True).count() == 1
+    page.screenshot(path=artefacts / "templates.png")
+    card.click()
+    page.wait_for_function("() => app.graph._nodes.some(n => n.type === 'SpacetimeSampler')", timeout=WAIT)
+    assert page.evaluate(MISSING) == []
+
+    page.evaluate(SET, [*SMALL, ["SpacetimeEmptyLatent", "seconds", 1.0]])
+    queue(page)
+    playing = "() => [...document.querySelectorAll('video')].find(v => v.readyState >= 2 && !v.error)"
+    page.wait_for_function(playing, timeout=WAIT)
+    shape = page.evaluate(f"() => {{ const v = ({playing})(); return [v.videoWidth, v.videoHeight, v.duration] }}")
+    assert shape == [64, 64, pytest.approx(9 / 8, abs=0.02)]
+    page.evaluate(f"async () => {{ const v = ({playing})(); v.muted = true; v.loop = true; await v.play() }}")
+    page.wait_for_function(f"() => ({playing})().currentTime > 0.1", timeout=WAIT)
+    page.screenshot(path=artefacts / "text_to_video.png")
+
+
+def test_the_image_workflow_runs_and_shows_its_pictures(page: Any, root: Path, artefacts: Path) -> None:
+    open_workflow(page, root, "text_to_image")
+    assert page.evaluate(MISSING) == []
+    page.evaluate(SET, [*SMALL, ["SpacetimeEmptyLatent", "batch_size", 2]])
+    events = queue(page)
+    outputs = [detail["output"] for kind, detail in events if kind == "executed"]
+    assert [len(output["images"]) for output in outputs if "images" in output] == [2]
+    shown = "n => n.type === 'SaveImage' && n.imgs?.length === 2 && n.imgs[0].naturalWidth === 64"
+    page.wait_for_function(f"() => app.graph._nodes.some({shown})", timeout=WAIT)
+    page.screenshot(path=artefacts / "text_to_image.png")
+
+
+def test_the_empty_latent_shows_the_legal_clip_while_its_values_change(page: Any, root: Path) -> None:
+    open_workflow(page, root, "text_to_video")
+    widgets = "app.graph._nodes.find(n => n.type === 'SpacetimeEmptyLatent').widgets"
+    line = f"{widgets}.find(w => w.name === 'clip')?.element.textContent"
+    page.wait_for_function(f"() => {line}?.startsWith('256 x 256, 33 frames')", timeout=WAIT)
+    page.evaluate(f"() => {{ const w = {widgets}.find(w => w.name === 'seconds'); w.value = 0; w.callback(0) }}")
+    page.wait_for_function(f"() => {line}?.includes('an image')", timeout=WAIT)
+
+
+def widget_values(workflow: dict[str, Any]) -> dict[int, Any]:
+    """Values by node, save of Save Video, whose widgets differ from one host version to the next."""
+    return {n["id"]: (n["type"], n.get("widgets_values") or []) for n in workflow["nodes"] if n["type"] != "SaveVideo"}
+
+
+@pytest.mark.parametrize("name", ["text_to_video", "text_to_image"])
+def test_a_workflow_survives_opening_and_saving(page: Any, root: Path, name: str) -> None:
+    """The file has the values the front end reads from it: none is lost or shifted."""
+    workflow = open_workflow(page, root, name)
+    written = json.loads(page.evaluate("() => JSON.stringify(app.graph.serialize())"))
+    assert widget_values(written) == widget_values(workflow)
+    assert len(written["links"]) == len(workflow["links"])
+
+
+def test_every_node_has_a_help_page(page: Any, root: Path) -> None:
+    types = page.evaluate("() => Object.keys(LiteGraph.registered_node_types).filter(t => t.startsWith('Spacetime'))")
+    assert len(types) >= 5
+    for kind in types:
+        answer = page.request.get(f"{page.url.rstrip('/')}/extensions/{PACK}/docs/{kind}.md")
+        assert answer.ok, kind
+        assert answer.text().startswith("# ")
