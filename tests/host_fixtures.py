@@ -8,9 +8,9 @@ so a test finds what the host wrote in ``host_base / "output"``.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import signal
+import shutil
 import socket
 import subprocess
 import time
@@ -49,7 +49,10 @@ def comfy_host() -> Any:
 @pytest.fixture(scope="session")
 def host_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds the host's input, output, models and temp during the tests."""
-    return tmp_path_factory.mktemp("host")
+    base = tmp_path_factory.mktemp("host")
+    (base / "custom_nodes").mkdir()
+    shutil.copy(Path(__file__).with_name("host_nodes.py"), base / "custom_nodes" / "host_nodes.py")
+    return base
 
 
 @pytest.fixture(scope="session")
@@ -63,13 +66,21 @@ def inprocess(comfy_host: Any, host_base: Path) -> Any:
 @pytest.fixture(scope="session")
 def server(comfy_host: Any, host_base: Path) -> Iterator[str]:
     """The URL of a ComfyUI server with the pack, on a free loopback port."""
-    _skip_first_visit(host_base)
+    with running_server(comfy_host, host_base) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def running_server(host: Any, base: Path, without: tuple[str, ...] = ()) -> Iterator[str]:
+    """Run a server of ``host`` that reads and writes in ``base``; ``without`` takes flags away."""
+    _skip_first_visit(base)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [str(comfy_host.python), "-P", str(ENTRY), "host.launch", str(comfy_host.root)]
-    command += [*comfy_host.flags(host_base), "--listen", "127.0.0.1", "--port", str(port)]
-    log_path = host_base / "server.log"
+    flags = [flag for flag in host.flags(base) if flag not in without]
+    command = [str(host.python), "-P", str(ENTRY), "host.launch", str(host.root), *flags]
+    command += ["--listen", "127.0.0.1", "--port", str(port)]
+    log_path = base / "server.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
@@ -77,7 +88,7 @@ def server(comfy_host: Any, host_base: Path) -> Iterator[str]:
         _wait_until_up(url, process, log_path)
         yield url
     finally:
-        process.send_signal(signal.SIGTERM if os.name != "nt" else signal.SIGBREAK)  # type: ignore[attr-defined,unused-ignore]
+        process.terminate()
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
