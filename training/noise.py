@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ..models.flow import shift_timestep, token_shift
 
-WHOLE, KNOWN = 0.70, 0.20  # shares: one timestep for all; some of the clip known; the rest: a timestep per latent frame
+# Shares of clips: one timestep for all; some frames known; the rest: a timestep per latent frame. And of batches with
+# known regions.
+WHOLE, KNOWN, REGIONS = 0.70, 0.20, 0.10
 
 
 def base_timestep(count: int, tokens: int, rng: np.random.Generator) -> Tensor:
@@ -25,31 +27,31 @@ def base_timestep(count: int, tokens: int, rng: np.random.Generator) -> Tensor:
 
 
 def plan(count: int, frames: int, height: int, width: int, rng: np.random.Generator) -> Tensor:
-    """Timesteps (count, 1, frames, height, width) of a batch of latents; 0 where the clip is known."""
-    t = base_timestep(count, frames * height * width // 4, rng)
-    grid = t.view(-1, 1, 1, 1, 1).expand(-1, 1, frames, height, width).clone()
+    """Timesteps of a batch of latents; 0 where the clip is known.
+
+    Most batches vary over time only and get (count, 1, frames, 1, 1), which costs the network one modulation a frame;
+    a tenth have known regions and get (count, 1, frames, height, width).
+    """
+    t = base_timestep(count, frames * height * width // 4, rng).view(-1, 1, 1, 1, 1)
+    if rng.random() < REGIONS:
+        grid = t.repeat(1, 1, frames, height, width)
+        for row in grid:
+            if rng.random() > WHOLE:
+                row[:, known_region(frames, height, width, rng)] = 0
+        return grid
+    grid = t.repeat(1, 1, frames, 1, 1)
     for row in grid:
-        kind = rng.random()
-        if frames > 1 and kind > WHOLE + KNOWN:
-            row *= torch.from_numpy(rng.random(frames)).float().view(1, -1, 1, 1) / max(float(row.max()), 1e-3)
-            row.clamp_(max=1)
+        kind = rng.random() if frames > 1 else 0.0
+        if kind > WHOLE + KNOWN:
+            row.copy_(base_timestep(frames, frames * height * width // 4, rng).view_as(row))
         elif kind > WHOLE:
-            row[:, known(frames, height, width, rng)] = 0
+            row[:, known_frames(frames, rng)] = 0
     return grid
 
 
-def known(frames: int, height: int, width: int, rng: np.random.Generator) -> Tensor:
-    """A random pattern of known positions (frames, height, width) bool, never all of them."""
-    mask = torch.zeros(frames, height, width, dtype=torch.bool)
-    if frames == 1 or rng.random() < 0.2:  # a region, of whole tokens
-        top, left = 2 * rng.integers(0, height // 2), 2 * rng.integers(0, width // 2)
-        rows, columns = 2 * rng.integers(1, height // 2 + 1), 2 * rng.integers(1, width // 2 + 1)
-        inside = torch.zeros(height, width, dtype=torch.bool)
-        inside[top : top + rows, left : left + columns] = True
-        if rng.random() < 0.5 or bool(inside.all()):
-            inside = ~inside
-        mask[:, inside] = True
-        return mask
+def known_frames(frames: int, rng: np.random.Generator) -> Tensor:
+    """A random pattern of known latent frames (frames,) bool, never all of them."""
+    mask = torch.zeros(frames, dtype=torch.bool)
     first = int(rng.integers(1, frames))
     match rng.choice(["start", "start", "end", "both", "some"]):
         case "start":
@@ -57,8 +59,19 @@ def known(frames: int, height: int, width: int, rng: np.random.Generator) -> Ten
         case "end":
             mask[first:] = True
         case "both":
-            mask[0] = mask[-1] = frames > 2
+            mask[-1] = frames > 2
             mask[0] = True
         case "some":
             mask[torch.from_numpy(rng.permutation(frames)[: max(1, first // 2)])] = True
     return mask
+
+
+def known_region(frames: int, height: int, width: int, rng: np.random.Generator) -> Tensor:
+    """A random rectangle of whole tokens, or all but it, known in every frame: (frames, height, width) bool."""
+    top, left = 2 * rng.integers(0, height // 2), 2 * rng.integers(0, width // 2)
+    rows, columns = 2 * rng.integers(1, height // 2 + 1), 2 * rng.integers(1, width // 2 + 1)
+    inside = torch.zeros(height, width, dtype=torch.bool)
+    inside[top : top + rows, left : left + columns] = True
+    if rng.random() < 0.5 or bool(inside.all()):
+        inside = ~inside
+    return inside.expand(frames, -1, -1)

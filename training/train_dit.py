@@ -57,7 +57,7 @@ class Batches:
         self.shapes, self.tokenizer, self.seed = shapes, tokenizer, seed
 
     def draw(self, step: int, progress: float) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
-        """Latents (B, C, T, h, w), loss weights (B, 1, T, h, w), timesteps (B, 1, T, h, w), text ids (B, L) and fps."""
+        """Latents (B, C, T, h, w), loss weights (B, 1, T, h, w), timesteps as of :func:`plan`, text ids (B, L) and fps."""
         shared = np.random.default_rng([step, 1])
         odds = (1 - progress) * np.array(ODDS[0]) + progress * np.array(ODDS[1])
         frames = int(shared.choice(LENGTHS, p=odds))
@@ -96,7 +96,7 @@ def flow_loss(model: nn.Module, x: Tensor, weight: Tensor, t: Tensor, ids: Tenso
     """Weighted squared error of the velocity over the positions that are not known."""
     noise = torch.randn_like(x)
     with torch.autocast("cpu", torch.bfloat16):
-        v = model(add_noise(x, noise, t), t, ids, fps)
+        v = model(add_noise(x, noise, t), t if t.shape[-1] > 1 else t[:, 0, :, 0, 0], ids, fps)
     unknown = (t > 0) * weight
     error = (v.float() - (noise - x)).square().mean(1, keepdim=True)
     return (error * unknown).sum() / unknown.sum().clamp(min=1)
@@ -115,8 +115,8 @@ def validate(model: Trained, batches: Batches, clips: int = 24) -> float:
         chosen = [i for i in range(len(data.scenes)) if data.fps[i] == 8.0][:clips]
         x = data.latent[chosen].float()
         ids = batches.tokenizer.batch([caption(data.scenes[i], rng, "en") for i in chosen])
-        t = torch.full((len(x), 1, *x.shape[2:]), level)
-        total += float(flow_loss(model, x, torch.ones_like(t), t, ids, 8.0)) / 5
+        t = torch.full((len(x), 1, x.shape[2], 1, 1), level)
+        total += float(flow_loss(model, x, torch.ones_like(x[:, :1]), t, ids, 8.0)) / 5
     torch.set_rng_state(state)
     return total
 
