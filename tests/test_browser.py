@@ -121,10 +121,10 @@ def test_a_workflow_survives_opening_and_saving(page: Any, root: Path, name: str
     assert len(written["links"]) == len(workflow["links"])
 
 
-def test_every_node_has_a_help_page(page: Any, root: Path) -> None:
+def test_every_node_has_a_help_page(page: Any, server: str) -> None:
     types = page.evaluate("() => Object.keys(LiteGraph.registered_node_types).filter(t => t.startsWith('Spacetime'))")
     assert len(types) >= 5
     for kind in types:
-        answer = page.request.get(f"{page.url.rstrip('/')}/extensions/{PACK}/docs/{kind}.md")
+        answer = page.request.get(f"{server}/extensions/{PACK}/docs/{kind}.md")
         assert answer.ok, kind
         assert answer.text().startswith("# ")
