@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures that bring up a ComfyUI with this pack, each once per test session.
+"""Fixtures that bring up a ComfyUI with this pack, each once per test session (the browser once per module).
 
 ``inprocess``: a Runner, the host loaded into the test process. ``server``: the URL of a running server.
 ``chromium_page``: a browser page with that server's front end open. They share one base directory, ``host_base``,
@@ -115,9 +115,11 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path, second
     raise RuntimeError(f"the ComfyUI server did not come up (exit status {process.poll()}):\n{tail}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A headless Chromium; without one the browser tests are skipped."""
+    """A headless Chromium, for one module: its driver keeps an event loop running in this thread, in which neither
+    ``inprocess`` nor ``Client`` can run. Without a Chromium the browser tests are skipped.
+    """
     from comfyui_spacetime.host import tools
 
     executable = tools.find_chromium()
@@ -130,9 +132,9 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium_page(chromium: Any, server: str) -> Iterator[Any]:
-    """A page with the front end of ``server`` ready; one for all tests, so load your own graph first."""
+    """A page with the front end of ``server`` ready; one for all tests of a module, so load your own graph first."""
     page = chromium.new_page(viewport={"width": 1400, "height": 900})
     page.goto(server, wait_until="domcontentloaded")
     page.wait_for_function(READY, timeout=180_000)

@@ -137,7 +137,7 @@ def test_a_local_file_is_sent_to_the_server(client: Client, host_base: Path, tmp
 
 
 def test_a_file_that_the_server_lacks_leaves_nothing_behind(client: Client, tmp_path: Path):
-    with pytest.raises(ServerError, match="does not give gone.png"):
+    with pytest.raises(ServerError, match=r"does not give gone\.png"):
         client.deliver(OutputFile("gone.png", "", "output", "1"), Delivery(f"{tmp_path}/"))
     assert list(tmp_path.iterdir()) == []
 
