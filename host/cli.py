@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``./spacetime render | serve | test | doctor | setup``.
+"""The command line: ``./spacetime render | serve | train | test | doctor | setup``.
 
 A command's module is imported only when that command runs, so that ``doctor`` works when another one is broken.
 """
@@ -20,6 +20,7 @@ from .comfy import HostError
 COMMANDS = {
     "render": ("render", "render_command", "make a video from a prompt, or run a workflow file"),
     "serve": ("serve", "serve_command", "start ComfyUI with Spacetime, for the browser"),
+    "train": ("train", "train_command", "train the model, one step at a time"),
     "test": ("testing", "test_command", "run the tests"),
     "doctor": ("cli", "doctor_command", "tell what was found, what is missing and how to mend it"),
     "setup": ("cli", "setup_command", "install everything now (the other commands do so when needed)"),

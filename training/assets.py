@@ -7,6 +7,7 @@ Package: @lobehub/fluent-emoji-3d 1.1.0 (MIT; Microsoft's Fluent Emoji), 256 x 2
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -87,3 +88,13 @@ def red_panda(skunk: NDArray[np.uint8]) -> NDArray[np.uint8]:
     cream = np.array([0.99, 0.91, 0.78], np.float32)
     out = coat * (1 - light) + cream * light
     return np.concatenate([(np.clip(out, 0, 1) * 255).astype(np.uint8), alpha], -1)
+
+
+def main() -> None:
+    """Fetch the sprites and say where they are."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("spacetime.training").info("sprites in %s", fetch_sprites())
+
+
+if __name__ == "__main__":
+    main()
