@@ -80,8 +80,12 @@ def save_checkpoint(
         for name, value in module.state_dict().items()
     }
     described = {
-        "format": FORMAT, "dit": dit.config.to_dict(), "vae": vae.config.to_dict(), "text": text.config.to_dict(), "info": info or {},
-    }  # fmt: skip
+        "format": FORMAT,
+        "dit": dit.config.to_dict(),
+        "vae": vae.config.to_dict(),
+        "text": text.config.to_dict(),
+        "info": info or {},
+    }
     scratch = path.with_name(path.name + ".tmp")
     save_file(tensors, scratch, metadata={"spacetime": json.dumps(described, ensure_ascii=False)})
     os.replace(scratch, path)
@@ -97,12 +101,16 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path.name} is not a whole safetensors file ({error}); copy or download it again") from error
+        raise CheckpointError(
+            f"{path.name} is not a whole safetensors file ({error}); copy or download it again"
+        ) from error
     if "spacetime" in metadata:
         return _described(path.name, tensors, metadata["spacetime"])
     if HOST_PREFIX + "embed.weight" in tensors:
         return _saved_by_host(path.name, tensors)
-    raise CheckpointError(f"{path.name} is not a Spacetime checkpoint; models of other families load with the host's own loaders")
+    raise CheckpointError(
+        f"{path.name} is not a Spacetime checkpoint; models of other families load with the host's own loaders"
+    )
 
 
 def _described(name: str, tensors: dict[str, Tensor], text: str) -> Checkpoint:
@@ -110,14 +118,26 @@ def _described(name: str, tensors: dict[str, Tensor], text: str) -> Checkpoint:
         described = json.loads(text)
         version = int(described["format"])
         if version > FORMAT:
-            raise CheckpointError(f"{name} has format {version}, this version reads up to {FORMAT}; update ComfyUI-Spacetime")
-        parts = {part: {k[len(part) + 1 :]: v for k, v in tensors.items() if k.startswith(part + ".")} for part in ("dit", "vae", "text")}
+            raise CheckpointError(
+                f"{name} has format {version}, this version reads up to {FORMAT}; update ComfyUI-Spacetime"
+            )
+        parts = {
+            part: {k[len(part) + 1 :]: v for k, v in tensors.items() if k.startswith(part + ".")}
+            for part in ("dit", "vae", "text")
+        }
         checkpoint = Checkpoint(
-            DiTConfig(**described["dit"]), parts["dit"], VAEConfig.from_dict(described["vae"]), parts["vae"],
-            TextConfig.from_dict(described["text"]), parts["text"], described.get("info"),
-        )  # fmt: skip
+            DiTConfig(**described["dit"]),
+            parts["dit"],
+            VAEConfig.from_dict(described["vae"]),
+            parts["vae"],
+            TextConfig.from_dict(described["text"]),
+            parts["text"],
+            described.get("info"),
+        )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{name} describes itself wrongly ({error}); it was damaged or written by another program") from error
+        raise CheckpointError(
+            f"{name} describes itself wrongly ({error}); it was damaged or written by another program"
+        ) from error
     _check_whole(name, checkpoint)
     return checkpoint
 
@@ -135,12 +155,18 @@ def _check_whole(name: str, checkpoint: Checkpoint) -> None:
     with torch.device("meta"):
         assert checkpoint.vae_config is not None and checkpoint.text_config is not None
         wanted = {
-            "dit": SpacetimeDiT(checkpoint.dit_config), "vae": VideoVAE(checkpoint.vae_config), "text": TextEncoder(checkpoint.text_config),
-        }  # fmt: skip
+            "dit": SpacetimeDiT(checkpoint.dit_config),
+            "vae": VideoVAE(checkpoint.vae_config),
+            "text": TextEncoder(checkpoint.text_config),
+        }
     for part, module in wanted.items():
         have: dict[str, Tensor] = getattr(checkpoint, part)
         for key, value in module.state_dict().items():
             if key not in have:
-                raise CheckpointError(f"{name} lacks the weight {part}.{key}; it was damaged or written by another program")
+                raise CheckpointError(
+                    f"{name} lacks the weight {part}.{key}; it was damaged or written by another program"
+                )
             if have[key].shape != value.shape:
-                raise CheckpointError(f"{name}: {part}.{key} has shape {tuple(have[key].shape)}, its config asks for {tuple(value.shape)}")
+                raise CheckpointError(
+                    f"{name}: {part}.{key} has shape {tuple(have[key].shape)}, its config asks for {tuple(value.shape)}"
+                )

@@ -37,9 +37,11 @@ class DiTConfig:
 
     @property
     def head_dim(self) -> int:
+        """Return the width of an attention head."""
         return self.dim // self.heads
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the sizes as plain values for JSON."""
         return asdict(self)
 
     @classmethod
@@ -49,10 +51,14 @@ class DiTConfig:
         depth = 1 + max(int(k.split(".")[1]) for k in state if k.startswith("blocks."))
         hidden, _ = state["blocks.0.mlp_in.weight"].shape
         return cls(
-            channels=inputs // PATCH**2, dim=dim, depth=depth, heads=dim // state["blocks.0.attend.q_norm.weight"].shape[0],
-            text_dim=state["blocks.0.cross.kv.weight"].shape[1], mlp=hidden // dim,
+            channels=inputs // PATCH**2,
+            dim=dim,
+            depth=depth,
+            heads=dim // state["blocks.0.attend.q_norm.weight"].shape[0],
+            text_dim=state["blocks.0.cross.kv.weight"].shape[1],
+            mlp=hidden // dim,
             conditions=state["condition.weight"].shape[1] // PATCH**2,
-        )  # fmt: skip
+        )
 
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
@@ -129,6 +135,7 @@ class SelfAttention(nn.Module):
         self.out = operations.Linear(config.dim, config.dim, **place)
 
     def forward(self, x: Tensor, positions: tuple[Tensor, Tensor], attention: Attention) -> Tensor:
+        """Map (B, N, dim) to the same shape."""
         q, k, v = self.qkv(x).chunk(3, -1)
         q = rotate(self.q_norm(q.unflatten(-1, (self.heads, -1))).to(v.dtype), positions).flatten(2)
         k = rotate(self.k_norm(k.unflatten(-1, (self.heads, -1))).to(v.dtype), positions).flatten(2)
@@ -149,6 +156,7 @@ class CrossAttention(nn.Module):
         self.out = operations.Linear(config.dim, config.dim, **place)
 
     def forward(self, x: Tensor, text: Tensor, attention: Attention) -> Tensor:
+        """Map (B, N, dim) and text (B, L, text_dim) to (B, N, dim)."""
         k, v = self.kv(text).chunk(2, -1)
         q = self.q_norm(self.q(self.norm(x)).unflatten(-1, (self.heads, -1))).flatten(2)
         k = self.k_norm(k.unflatten(-1, (self.heads, -1))).flatten(2)
@@ -190,7 +198,13 @@ class SpacetimeDiT(nn.Module):
     weight itself. Published weights are bf16; training keeps float32.
     """
 
-    def __init__(self, config: DiTConfig | None = None, operations: Any = nn, dtype: torch.dtype | None = None, device: Any = None):
+    def __init__(
+        self,
+        config: DiTConfig | None = None,
+        operations: Any = nn,
+        dtype: torch.dtype | None = None,
+        device: Any = None,
+    ):
         super().__init__()
         c = self.config = config or DiTConfig()
         place: dict[str, Any] = {"dtype": dtype, "device": device}
@@ -232,7 +246,7 @@ class SpacetimeDiT(nn.Module):
         (B, conditions, T, H, W). seconds: times (T,) of the latent frames where they are not a clip's first T.
         Returns (B, C, T, H, W) in x's dtype. Raises ValueError for odd sizes or another number of channels.
         """
-        batch, channels, frames, height, width = x.shape
+        channels, frames, height, width = x.shape[1:]
         if channels != self.config.channels or height % PATCH or width % PATCH:
             raise ValueError(
                 f"latent of {channels} channels, {height} x {width}: this model takes {self.config.channels} channels and even sizes"
@@ -241,7 +255,8 @@ class SpacetimeDiT(nn.Module):
         if seconds is None:
             seconds = token_seconds(frames, fps, x.device)
         compute = text.dtype
-        h = self.embed(patchify(x).to(compute)) + self.where(coordinates(seconds, rows, columns).to(compute)).view(frames, rows * columns, -1)
+        place = self.where(coordinates(seconds, rows, columns).to(compute)).view(frames, rows * columns, -1)
+        h = self.embed(patchify(x).to(compute)) + place
         if condition is not None:
             h = h + self.condition(patchify(condition).to(compute))
         positions = rotary(seconds, rows, columns, self.config.head_dim)

@@ -7,6 +7,7 @@ the steps towards noise as a clip has more tokens (Esser et al., arXiv:2403.0320
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -39,14 +40,16 @@ def add_noise(data: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     return data + t * (noise - data)
 
 
-def sample(denoise: Denoiser, noise: Tensor, sigmas: Tensor, known: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+def sample(
+    denoise: Denoiser, noise: Tensor, sigmas: Tensor, known: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Integrate from noise to data by Euler's method.
 
     noise (B, C, T, H, W); sigmas (S + 1,) falling to 0; ``known`` latents stay where ``mask`` (B, 1, T, H, W) is 0:
     they enter every call clean, with timestep 0, and leave bit-identical.
     """
     x = noise * sigmas[0] if known is None else add_noise(known, noise, sigmas[0])
-    for now, after in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for now, after in itertools.pairwise(sigmas):
         if known is not None and mask is not None:
             x = torch.where(mask == 0, known, x)
             timestep = now * mask
@@ -56,7 +59,9 @@ def sample(denoise: Denoiser, noise: Tensor, sigmas: Tensor, known: Tensor | Non
     return x if known is None or mask is None else torch.where(mask == 0, known, x)
 
 
-def guided(denoise: Callable[[Tensor, Tensor, Tensor], Tensor], positive: Tensor, negative: Tensor, guidance: float) -> Denoiser:
+def guided(
+    denoise: Callable[[Tensor, Tensor, Tensor], Tensor], positive: Tensor, negative: Tensor, guidance: float
+) -> Denoiser:
     """Classifier-free guidance (Ho & Salimans, arXiv:2207.12598) in one call of twice the batch."""
     if guidance == 1.0:
         return lambda x, t: denoise(x, t, positive)

@@ -6,8 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ASPECTS: dict[str, tuple[int, int]] = {
-    "1:1": (1, 1), "16:9": (16, 9), "9:16": (9, 16), "4:3": (4, 3), "3:4": (3, 4), "3:2": (3, 2), "2:3": (2, 3), "21:9": (21, 9), "9:21": (9, 21),
-}  # fmt: skip
+    "1:1": (1, 1),
+    "16:9": (16, 9),
+    "9:16": (9, 16),
+    "4:3": (4, 3),
+    "3:4": (3, 4),
+    "3:2": (3, 2),
+    "2:3": (2, 3),
+    "21:9": (21, 9),
+    "9:21": (9, 21),
+}
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,15 @@ class Clip:
 
     @property
     def seconds(self) -> float:
+        """Return the clip's length."""
         return self.frames / self.fps
 
     def __str__(self) -> str:
-        what = "1 frame (an image)" if self.frames == 1 else f"{self.frames} frames, {self.seconds:.2f} s at {self.fps:g} fps"
+        what = (
+            "1 frame (an image)"
+            if self.frames == 1
+            else f"{self.frames} frames, {self.seconds:.2f} s at {self.fps:g} fps"
+        )
         return f"{self.width} x {self.height}, {what}, {self.tokens} tokens"
 
 

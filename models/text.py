@@ -32,10 +32,12 @@ class TextConfig:
     length: int = 48
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the sizes as plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TextConfig:
+        """Read what :meth:`to_dict` wrote."""
         return cls(**{**values, "pieces": tuple(values["pieces"])})
 
 
@@ -82,6 +84,8 @@ class Tokenizer:
 
 
 class TextBlock(nn.Module):
+    """Self-attention among the pieces and a feed-forward layer."""
+
     def __init__(self, config: TextConfig, operations: Any, **place: Any) -> None:
         super().__init__()
         self.heads = config.heads
@@ -93,6 +97,7 @@ class TextBlock(nn.Module):
         self.mlp_out = operations.Linear(4 * config.dim, config.dim, **place)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, L, dim) to the same shape."""
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.qkv(self.norm1(x)).chunk(3, -1))
         x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return x + self.mlp_out(F.silu(self.mlp_in(self.norm2(x))))
@@ -101,7 +106,9 @@ class TextBlock(nn.Module):
 class TextEncoder(nn.Module):
     """A small bidirectional transformer over pieces; padding is a piece like any other, so no mask is needed."""
 
-    def __init__(self, config: TextConfig, operations: Any = nn, dtype: torch.dtype | None = None, device: Any = None) -> None:
+    def __init__(
+        self, config: TextConfig, operations: Any = nn, dtype: torch.dtype | None = None, device: Any = None
+    ) -> None:
         super().__init__()
         self.config = config
         place: dict[str, Any] = {"dtype": dtype, "device": device}

@@ -35,10 +35,12 @@ class VAEConfig:
         return 16
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the sizes as plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> VAEConfig:
+        """Read what :meth:`to_dict` wrote."""
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
@@ -46,6 +48,7 @@ class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of (N, C, H, W)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise; the shape stays."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -80,6 +83,7 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList([Block(width, temporal) for _ in range(count)])
 
     def forward(self, x: Tensor, batch: int, state: State | None, carry: State) -> Tensor:
+        """Apply the blocks one after the other, as :meth:`Block.forward`."""
         for block in self.blocks:
             x = block(x, batch, state, carry)
         return x
@@ -99,7 +103,10 @@ class Encoder(nn.Module):
         self.project = nn.Conv2d(top, config.channels, 1)
 
     def forward(self, x: Tensor, batch: int, state: State | None, carry: State) -> Tensor:
-        h = self.patchify(F.pixel_unshuffle(x.to(self.patchify.weight.dtype), 8).contiguous(memory_format=torch.channels_last))
+        """Encode groups; ``state`` and ``carry`` as in :meth:`Block.forward`."""
+        h = self.patchify(
+            F.pixel_unshuffle(x.to(self.patchify.weight.dtype), 8).contiguous(memory_format=torch.channels_last)
+        )
         h = self.fine(h, batch, state, carry)
         h = self.down(F.pixel_unshuffle(h, 2).contiguous(memory_format=torch.channels_last))
         return self.project(self.norm(self.coarse(h, batch, state, carry)))
@@ -122,6 +129,7 @@ class Decoder(nn.Module):
         self.unpatchify = nn.Conv2d(low, 3 * TIME * 16, 1)
 
     def forward(self, z: Tensor, batch: int, state: State | None, carry: State) -> Tensor:
+        """Decode latent frames; ``state`` and ``carry`` as in :meth:`Block.forward`."""
         h = self.coarse(self.project(z.contiguous(memory_format=torch.channels_last)), batch, state, carry)
         h = F.pixel_shuffle(self.up1(h), 2).contiguous(memory_format=torch.channels_last)
         h = self.middle(h, batch, state, carry)
@@ -175,7 +183,9 @@ class VideoVAE(nn.Module):
         """Decode the next latent frames (B, C, T, h, w) of a stream: 4T frames, on the first call 4T - 3."""
         channels = self.config.channels
         if latent.ndim != 5 or latent.shape[1] != channels or latent.shape[2] < 1:
-            raise ValueError(f"latent has shape {tuple(latent.shape)}; this VAE decodes (batch, {channels}, frames, height, width)")
+            raise ValueError(
+                f"latent has shape {tuple(latent.shape)}; this VAE decodes (batch, {channels}, frames, height, width)"
+            )
         batch = latent.shape[0]
         carry: State = []
         x = self.decoder(latent.transpose(1, 2).flatten(0, 1), batch, state, carry)
@@ -184,7 +194,9 @@ class VideoVAE(nn.Module):
 
     def _check_frames(self, video: Tensor, first: bool) -> None:
         if video.ndim != 5 or video.shape[1] != 3:
-            raise ValueError(f"video has shape {tuple(video.shape)}; this VAE encodes (batch, 3, frames, height, width)")
+            raise ValueError(
+                f"video has shape {tuple(video.shape)}; this VAE encodes (batch, 3, frames, height, width)"
+            )
         frames, height, width = video.shape[2:]
         for name, value in (("height", height), ("width", width)):
             if value < 16 or value % 16:

@@ -25,10 +25,23 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Name in the world -> code point of the picture. All of them look left or straight ahead.
 SPRITES: dict[str, str] = {
-    "red panda": "1f9a8", "dog": "1f415", "horse": "1f40e", "cow": "1f404", "elephant": "1f418", "giraffe": "1f992",
-    "rabbit": "1f407", "turtle": "1f422", "duck": "1f986", "penguin": "1f427", "dinosaur": "1f996",
-    "butterfly": "1f98b", "car": "1f697", "bus": "1f68c", "helicopter": "1f681", "balloon": "1f388",
-}  # fmt: skip
+    "red panda": "1f9a8",
+    "dog": "1f415",
+    "horse": "1f40e",
+    "cow": "1f404",
+    "elephant": "1f418",
+    "giraffe": "1f992",
+    "rabbit": "1f407",
+    "turtle": "1f422",
+    "duck": "1f986",
+    "penguin": "1f427",
+    "dinosaur": "1f996",
+    "butterfly": "1f98b",
+    "car": "1f697",
+    "bus": "1f68c",
+    "helicopter": "1f681",
+    "balloon": "1f388",
+}
 
 
 def sprite_folder() -> Path:

@@ -11,18 +11,41 @@ from .world import WALKERS, Scene
 Words = dict[str, tuple[str, ...]]
 
 NOUNS: Words = {
-    "red panda": ("red panda", "red panda", "little red panda"), "dog": ("dog", "puppy"), "horse": ("horse", "brown horse", "pony"),
-    "cow": ("cow", "spotted cow"), "elephant": ("elephant", "grey elephant"), "giraffe": ("giraffe", "tall giraffe"),
-    "rabbit": ("rabbit", "bunny", "white rabbit"), "turtle": ("turtle", "tortoise", "green turtle"), "duck": ("duck", "mallard"),
-    "penguin": ("penguin", "little penguin"), "dinosaur": ("dinosaur", "green dinosaur", "t-rex"), "butterfly": ("butterfly", "orange butterfly"),
-    "car": ("car", "red car", "automobile"), "bus": ("bus", "coach"), "helicopter": ("helicopter", "chopper"),
+    "red panda": ("red panda", "red panda", "little red panda"),
+    "dog": ("dog", "puppy"),
+    "horse": ("horse", "brown horse", "pony"),
+    "cow": ("cow", "spotted cow"),
+    "elephant": ("elephant", "grey elephant"),
+    "giraffe": ("giraffe", "tall giraffe"),
+    "rabbit": ("rabbit", "bunny", "white rabbit"),
+    "turtle": ("turtle", "tortoise", "green turtle"),
+    "duck": ("duck", "mallard"),
+    "penguin": ("penguin", "little penguin"),
+    "dinosaur": ("dinosaur", "green dinosaur", "t-rex"),
+    "butterfly": ("butterfly", "orange butterfly"),
+    "car": ("car", "red car", "automobile"),
+    "bus": ("bus", "coach"),
+    "helicopter": ("helicopter", "chopper"),
     "balloon": ("balloon", "red balloon"),
-}  # fmt: skip
+}
 NOUNS_ZH: Words = {
-    "red panda": ("小熊猫",), "dog": ("狗", "小狗"), "horse": ("马",), "cow": ("奶牛", "牛"), "elephant": ("大象",), "giraffe": ("长颈鹿",),
-    "rabbit": ("兔子", "白兔"), "turtle": ("乌龟",), "duck": ("鸭子",), "penguin": ("企鹅",), "dinosaur": ("恐龙",), "butterfly": ("蝴蝶",),
-    "car": ("汽车", "红色汽车"), "bus": ("公共汽车", "巴士"), "helicopter": ("直升机",), "balloon": ("气球", "红气球"),
-}  # fmt: skip
+    "red panda": ("小熊猫",),
+    "dog": ("狗", "小狗"),
+    "horse": ("马",),
+    "cow": ("奶牛", "牛"),
+    "elephant": ("大象",),
+    "giraffe": ("长颈鹿",),
+    "rabbit": ("兔子", "白兔"),
+    "turtle": ("乌龟",),
+    "duck": ("鸭子",),
+    "penguin": ("企鹅",),
+    "dinosaur": ("恐龙",),
+    "butterfly": ("蝴蝶",),
+    "car": ("汽车", "红色汽车"),
+    "bus": ("公共汽车", "巴士"),
+    "helicopter": ("直升机",),
+    "balloon": ("气球", "红气球"),
+}
 PLACES: Words = {
     "meadow": ("in a green meadow", "on a sunny meadow", "among green hills", "on the grass"),
     "beach": ("on the beach", "at the seaside", "on a sandy beach by the sea"),
@@ -31,11 +54,16 @@ PLACES: Words = {
     "forest": ("in the forest", "in the woods", "among tall trees"),
     "city": ("in the city", "on a city street", "in front of buildings", "in town"),
     "night": ("at night", "under the moon", "at night under the stars", "by moonlight"),
-}  # fmt: skip
+}
 PLACES_ZH: Words = {
-    "meadow": ("在绿色的草地上", "在草原上"), "beach": ("在海滩上", "在海边"), "desert": ("在沙漠里", "在沙丘间"),
-    "snow": ("在飘落的雪中", "在雪地里"), "forest": ("在森林里", "在树林中"), "city": ("在城市街道上", "在城市里"), "night": ("在夜晚的月光下", "在夜里的星空下"),
-}  # fmt: skip
+    "meadow": ("在绿色的草地上", "在草原上"),
+    "beach": ("在海滩上", "在海边"),
+    "desert": ("在沙漠里", "在沙丘间"),
+    "snow": ("在飘落的雪中", "在雪地里"),
+    "forest": ("在森林里", "在树林中"),
+    "city": ("在城市街道上", "在城市里"),
+    "night": ("在夜晚的月光下", "在夜里的星空下"),
+}
 MOTIONS: Words = {
     "still": ("stands still", "stays in place", "does not move", "rests"),
     "right": ("{go} to the right", "{go} from left to right", "{go} rightwards"),
@@ -47,30 +75,45 @@ MOTIONS: Words = {
     "away": ("moves away", "goes away from the camera", "disappears into the distance", "gets smaller"),
     "spin": ("spins around", "turns round and round", "rotates", "spins"),
     "sway": ("sways from side to side", "rocks to and fro", "wobbles", "sways"),
-}  # fmt: skip
+}
 MOTIONS_ZH: Words = {
-    "still": ("静止不动", "站着不动"), "right": ("向右{go}", "从左向右{go}"), "left": ("向左{go}", "从右向左{go}"), "up": ("向上升起", "往上飞"),
-    "down": ("向下落", "从上面降下来"), "jump": ("跳来跳去", "上下跳动"), "closer": ("越来越近", "向镜头走来"), "away": ("越来越远", "离镜头而去"),
-    "spin": ("旋转", "转圈"), "sway": ("左右摇摆", "摇晃"),
-}  # fmt: skip
+    "still": ("静止不动", "站着不动"),
+    "right": ("向右{go}", "从左向右{go}"),
+    "left": ("向左{go}", "从右向左{go}"),
+    "up": ("向上升起", "往上飞"),
+    "down": ("向下落", "从上面降下来"),
+    "jump": ("跳来跳去", "上下跳动"),
+    "closer": ("越来越近", "向镜头走来"),
+    "away": ("越来越远", "离镜头而去"),
+    "spin": ("旋转", "转圈"),
+    "sway": ("左右摇摆", "摇晃"),
+}
 CAMERAS: Words = {
     "still": ("", "", "the camera is still", "a static shot"),
     "pan right": ("the camera pans right", "the camera moves to the right"),
     "pan left": ("the camera pans left", "the camera moves to the left"),
     "zoom in": ("the camera zooms in", "the camera slowly zooms in", "a slow zoom in"),
     "zoom out": ("the camera zooms out", "the camera slowly zooms out", "a slow zoom out"),
-}  # fmt: skip
+}
 CAMERAS_ZH: Words = {
-    "still": ("", "镜头静止"), "pan right": ("镜头向右移动",), "pan left": ("镜头向左移动",), "zoom in": ("镜头慢慢推近",), "zoom out": ("镜头慢慢拉远",),
-}  # fmt: skip
+    "still": ("", "镜头静止"),
+    "pan right": ("镜头向右移动",),
+    "pan left": ("镜头向左移动",),
+    "zoom in": ("镜头慢慢推近",),
+    "zoom out": ("镜头慢慢拉远",),
+}
 WALKS = ("walks", "walks", "moves", "goes", "runs")
 RIDES = ("moves", "goes", "drives", "glides")
 FLIES = ("moves", "flies", "floats")
 TEMPLATES = (
-    "{a} {noun} {motion} {place}{, camera}", "{a} {noun} {motion} {place}{while camera}", "{place}, {a} {noun} {motion}{, camera}",
-    "a video of {a} {noun} that {motion} {place}{, camera}", "{noun} {motion} {place}{, camera}", "{camera, }{a} {noun} {motion} {place}",
+    "{a} {noun} {motion} {place}{, camera}",
+    "{a} {noun} {motion} {place}{while camera}",
+    "{place}, {a} {noun} {motion}{, camera}",
+    "a video of {a} {noun} that {motion} {place}{, camera}",
+    "{noun} {motion} {place}{, camera}",
+    "{camera, }{a} {noun} {motion} {place}",
     "{a} {noun} {place} {motion}{while camera}",
-)  # fmt: skip
+)
 
 
 def caption(scene: Scene, rng: np.random.Generator, language: str | None = None) -> str:
@@ -86,9 +129,14 @@ def caption(scene: Scene, rng: np.random.Generator, language: str | None = None)
     joined = f" while {camera}" if camera.startswith("the camera") else f", {camera}"
     text = _pick(TEMPLATES, rng)
     for slot, value in {
-        "{a}": "an" if noun[0] in "aeiou" else "a", "{noun}": noun, "{motion}": motion, "{place}": place,
-        "{, camera}": f", {camera}" if camera else "", "{while camera}": joined if camera else "", "{camera, }": f"{camera}, " if camera else "",
-    }.items():  # fmt: skip
+        "{a}": "an" if noun[0] in "aeiou" else "a",
+        "{noun}": noun,
+        "{motion}": motion,
+        "{place}": place,
+        "{, camera}": f", {camera}" if camera else "",
+        "{while camera}": joined if camera else "",
+        "{camera, }": f"{camera}, " if camera else "",
+    }.items():
         text = text.replace(slot, value)
     return text
 
@@ -99,7 +147,9 @@ def image_caption(scene: Scene, rng: np.random.Generator) -> str:
         return _pick(PLACES_ZH[scene.place], rng) + "的" + _pick(NOUNS_ZH[scene.object], rng)
     noun, place = _pick(NOUNS[scene.object], rng), _pick(PLACES[scene.place], rng)
     article = "an" if noun[0] in "aeiou" else "a"
-    return _pick(("an image of {0} {1} {2}", "{0} {1} {2}", "a picture of {0} {1} {2}", "a still image: {0} {1} {2}"), rng).format(article, noun, place)
+    return _pick(
+        ("an image of {0} {1} {2}", "{0} {1} {2}", "a picture of {0} {1} {2}", "a still image: {0} {1} {2}"), rng
+    ).format(article, noun, place)
 
 
 def vocabulary() -> tuple[str, ...]:
@@ -107,7 +157,9 @@ def vocabulary() -> tuple[str, ...]:
     words: dict[str, None] = {}
     texts = [t for group in (NOUNS, PLACES, MOTIONS, CAMERAS) for options in group.values() for t in options]
     texts += [*TEMPLATES, *WALKS, *RIDES, *FLIES, "an image picture still of a video that while ok"]
-    texts += [t for group in (NOUNS_ZH, PLACES_ZH, MOTIONS_ZH, CAMERAS_ZH) for options in group.values() for t in options]
+    texts += [
+        t for group in (NOUNS_ZH, PLACES_ZH, MOTIONS_ZH, CAMERAS_ZH) for options in group.values() for t in options
+    ]
     texts += ["走飞开的，。！？", ".,;:!?'\"()-"]
     for text in texts:
         for word in WORDS.findall(text.lower()):
@@ -117,7 +169,29 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(dict.fromkeys(p for p in pieces if p not in "{}_"))
 
 
-ENDINGS = ("s", "es", "ed", "ing", "er", "ly", "y", "th", "ch", "sh", "on", "an", "in", "at", "or", "ar", "en", "al", "le", "st", "nd")
+ENDINGS = (
+    "s",
+    "es",
+    "ed",
+    "ing",
+    "er",
+    "ly",
+    "y",
+    "th",
+    "ch",
+    "sh",
+    "on",
+    "an",
+    "in",
+    "at",
+    "or",
+    "ar",
+    "en",
+    "al",
+    "le",
+    "st",
+    "nd",
+)
 
 
 def _chinese(scene: Scene, rng: np.random.Generator) -> str:

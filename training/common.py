@@ -35,6 +35,7 @@ class Clock:
 
     @property
     def seconds(self) -> float:
+        """Return the seconds spent in this run, interruptions left out."""
         return self.spent + time.monotonic() - self.began
 
     @property

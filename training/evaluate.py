@@ -45,16 +45,21 @@ class Generator:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, dtype: torch.dtype = torch.bfloat16) -> Generator:
+        """Build the networks of a checkpoint."""
         tokenizer, text = checkpoint.build_text(dtype)
         return cls(checkpoint.build_dit(dtype), checkpoint.build_vae(dtype), tokenizer, text)
 
     @torch.inference_mode()
-    def latents(self, prompts: list[str], shape: tuple[int, int, int], seed: int, steps: int, guidance: float, fps: float) -> Tensor:
+    def latents(
+        self, prompts: list[str], shape: tuple[int, int, int], seed: int, steps: int, guidance: float, fps: float
+    ) -> Tensor:
         """Sample latents (B, C, T, h, w) for prompts; ``shape`` is (T, h, w)."""
         states = self.text(self.tokenizer.batch([*prompts, *[""] * len(prompts)]))
         positive, negative = states.chunk(2)
         frames, height, width = shape
-        noise = torch.randn(len(prompts), self.vae.config.channels, *shape, generator=torch.Generator().manual_seed(seed))
+        noise = torch.randn(
+            len(prompts), self.vae.config.channels, *shape, generator=torch.Generator().manual_seed(seed)
+        )
 
         def denoise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
             return self.dit(x, t, text, fps)
@@ -74,6 +79,7 @@ def to_uint8(video: Tensor) -> NDArray[np.uint8]:
 
 
 def held_out_scenes(count: int) -> list[Scene]:
+    """Return the scenes whose prompts are asked for: combinations that training never saw."""
     return [draw_scene(80_000_000 + i, "held out") for i in range(count)]
 
 
@@ -89,9 +95,10 @@ def judge_references(judge: Judge, vae: VideoVAE, count: int) -> dict[str, dict[
             rebuilt.append(frames_for_judge(to_uint8(vae.decode(vae.encode(x)))))
     blobs, blob_scenes = scene_batch(80_000_000, count, "held out", draw=blob)
     return {
-        "renders": accuracy(judge, torch.stack(real), scenes), "reconstructions": accuracy(judge, torch.stack(rebuilt), scenes),
+        "renders": accuracy(judge, torch.stack(real), scenes),
+        "reconstructions": accuracy(judge, torch.stack(rebuilt), scenes),
         "colour blobs": accuracy(judge, blobs, blob_scenes),
-    }  # fmt: skip
+    }
 
 
 def generated(
@@ -129,12 +136,15 @@ def write_sheet(path: Path, prompts: list[str], clips: list[NDArray[np.uint8]], 
         y, x = i // columns * (side + label), i % columns * (side * 4 + 12)
         cv2.putText(sheet, text[:84], (x + 4, y + 17), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA)
         for k, frame in enumerate(np.linspace(0, len(clip) - 1, 4).round().astype(int)):
-            sheet[y + label : y + label + side, x + k * side : x + (k + 1) * side] = cv2.resize(clip[frame], (side, side), interpolation=cv2.INTER_AREA)
+            sheet[y + label : y + label + side, x + k * side : x + (k + 1) * side] = cv2.resize(
+                clip[frame], (side, side), interpolation=cv2.INTER_AREA
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(path)
 
 
 def main() -> None:
+    """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=ROOT / "weights" / "spacetime-nano.safetensors")
     parser.add_argument("--judge", type=Path, default=ROOT / "weights" / "judge.safetensors")
@@ -142,7 +152,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--guidance", type=float, default=4.0)
-    parser.add_argument("--references", action="store_true", help="score the judge on renders, reconstructions and blobs, too")
+    parser.add_argument(
+        "--references", action="store_true", help="score the judge on renders, reconstructions and blobs, too"
+    )
     parser.add_argument("--sheet", type=Path, help="write a picture of prompts and results here")
     parser.add_argument("--out", type=Path, help="write the figures as JSON here")
     args = parser.parse_args()
@@ -152,7 +164,9 @@ def main() -> None:
     figures: dict[str, dict[str, float]] = {}
     if args.references:
         figures |= judge_references(judge, generator.vae, args.samples)
-    figures["generated"] = generated(generator, judge, args.samples, args.seconds, args.steps, args.guidance, args.sheet)
+    figures["generated"] = generated(
+        generator, judge, args.samples, args.seconds, args.steps, args.guidance, args.sheet
+    )
     for name, row in figures.items():
         log.info("%-16s %s", name, "  ".join(f"{k} {v:.3g}" for k, v in row.items()))
     log.info("%d heads, %.0f s", len(HEADS), time.monotonic() - began)

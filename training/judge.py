@@ -43,6 +43,7 @@ class Judge(nn.Module):
         self.place_out = nn.Linear(64 * 16, len(PLACES))
 
     def forward(self, clip: Tensor) -> dict[str, Tensor]:
+        """Return the logits by head."""
         batch = len(clip)
         grey = clip.mean(2, keepdim=True).flatten(0, 1)
         grey = grey - grey.mean((1, 2, 3), keepdim=True)
@@ -52,12 +53,17 @@ class Judge(nn.Module):
         motion, camera = self.path_out(path).split([len(MOTIONS), len(CAMERAS)], -1)
         place = self.place(F.adaptive_avg_pool2d(clip.mean(1), 32)).flatten(1)
         return {
-            "object": self.object_out(seen).view(batch, FRAMES, -1).mean(1), "place": self.place_out(place), "motion": motion, "camera": camera,
-        }  # fmt: skip
+            "object": self.object_out(seen).view(batch, FRAMES, -1).mean(1),
+            "place": self.place_out(place),
+            "motion": motion,
+            "camera": camera,
+        }
 
 
 def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
 
 
 def frames_for_judge(video: NDArray[np.uint8]) -> Tensor:
@@ -67,7 +73,9 @@ def frames_for_judge(video: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(small).permute(0, 3, 1, 2).float() / 255
 
 
-def scene_batch(seed: int, count: int, split: str = "any", draw: SpriteMaker | None = None) -> tuple[Tensor, list[Scene]]:
+def scene_batch(
+    seed: int, count: int, split: str = "any", draw: SpriteMaker | None = None
+) -> tuple[Tensor, list[Scene]]:
     """Renders for the judge, at its own size."""
     clips, scenes = [], []
     for i in range(count):
@@ -98,6 +106,7 @@ def recolour(clip: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def truth(scenes: list[Scene]) -> dict[str, Tensor]:
+    """Return the right answers as class numbers by head."""
     return {name: torch.tensor([names.index(getattr(s, name)) for s in scenes]) for name, names in HEADS.items()}
 
 
@@ -107,7 +116,9 @@ def accuracy(judge: Judge, clips: Tensor, scenes: list[Scene]) -> dict[str, floa
     judge.eval()
     answers = [judge(part) for part in clips.split(16)]
     right = truth(scenes)
-    return {name: float((torch.cat([a[name] for a in answers]).argmax(-1) == right[name]).float().mean()) for name in HEADS}
+    return {
+        name: float((torch.cat([a[name] for a in answers]).argmax(-1) == right[name]).float().mean()) for name in HEADS
+    }
 
 
 def load_judge(path: Path) -> Judge:
@@ -118,6 +129,7 @@ def load_judge(path: Path) -> Judge:
 
 
 def main() -> None:
+    """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--out", type=Path, default=Path("runs/judge"))
@@ -130,7 +142,12 @@ def main() -> None:
     step, clock, saved, losses = 0, Clock(args.minutes), load_run(args.out / "run.pt"), []
     if saved:
         judge.load_state_dict(saved["model"])
-        average.values, average.count, step, clock.spent = saved["average"], saved["count"], saved["step"], saved["spent"]
+        average.values, average.count, step, clock.spent = (
+            saved["average"],
+            saved["count"],
+            saved["step"],
+            saved["spent"],
+        )
     while (progress := clock.progress) < 1:
         judge.train()
         clips, scenes = scene_batch(50_000_000 + step, 16)
@@ -139,7 +156,10 @@ def main() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             answers = judge(disturb(clips, rng))
             shape = judge(recolour(disturb(clips, rng), rng))["object"]
-        loss = sum((F.cross_entropy(answers[name].float(), right[name]) for name in ("place", "motion", "camera")), torch.zeros(()))
+        loss = sum(
+            (F.cross_entropy(answers[name].float(), right[name]) for name in ("place", "motion", "camera")),
+            torch.zeros(()),
+        )
         loss = loss + F.cross_entropy(shape.float(), right["object"])
         loss.backward()  # type: ignore[no-untyped-call]
         optimisers.step(learning_rate(progress, step))
@@ -150,12 +170,28 @@ def main() -> None:
             shadow = Judge()
             shadow.load_state_dict(average.values)
             test, answers_to = scene_batch(70_000_000, 64, "held out")
-            log.info("judge step %d  %3.0f%%  loss %.3f  held out %s", step, 100 * progress, np.mean(losses), accuracy(shadow, test, answers_to))
+            log.info(
+                "judge step %d  %3.0f%%  loss %.3f  held out %s",
+                step,
+                100 * progress,
+                np.mean(losses),
+                accuracy(shadow, test, answers_to),
+            )
             losses = []
-            save_run(args.out / "run.pt", model=judge.state_dict(), average=average.values, count=average.count, step=step, spent=clock.seconds)
+            save_run(
+                args.out / "run.pt",
+                model=judge.state_dict(),
+                average=average.values,
+                count=average.count,
+                step=step,
+                spent=clock.seconds,
+            )
     shadow = Judge()
     shadow.load_state_dict(average.values)
-    save_file({k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in average.values.items()}, args.out / "judge.safetensors")
+    save_file(
+        {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in average.values.items()},
+        args.out / "judge.safetensors",
+    )
     test, scenes = scene_batch(70_000_000, 256, "held out")
     log.info("renders %s", accuracy(shadow, test, scenes))
     blobs, scenes = scene_batch(70_000_000, 256, "held out", draw=blob)

@@ -26,8 +26,14 @@ from .world import Scene, draw_scene, render
 
 # (width, height, frames, share of the clips)
 SHAPES = (
-    (256, 256, 17, 8), (256, 256, 33, 4), (352, 192, 17, 1), (192, 352, 17, 1), (288, 224, 17, 1), (224, 288, 17, 1), (352, 192, 33, 1),
-)  # fmt: skip
+    (256, 256, 17, 8),
+    (256, 256, 33, 4),
+    (352, 192, 17, 1),
+    (192, 352, 17, 1),
+    (288, 224, 17, 1),
+    (224, 288, 17, 1),
+    (352, 192, 33, 1),
+)
 RATES = (8.0, 8.0, 8.0, 6.0, 12.0)
 SHARD = 64
 
@@ -51,9 +57,11 @@ def encode_shard(vae: VideoVAE, seed: int, width: int, height: int, frames: int,
         covers.append(latent_cover(torch.from_numpy(cover)))
         rates.append(rate)
     return {
-        "latent": torch.cat(latents).contiguous(), "cover": torch.stack(covers), "seed": torch.arange(seed, seed + SHARD),
+        "latent": torch.cat(latents).contiguous(),
+        "cover": torch.stack(covers),
+        "seed": torch.arange(seed, seed + SHARD),
         "fps": torch.tensor(rates),
-    }  # fmt: skip
+    }
 
 
 def latent_cover(cover: Tensor) -> Tensor:
@@ -91,6 +99,7 @@ def load_latents(folder: Path, split: str, rank: int = 0, world: int = 1) -> dic
 
 
 def main() -> None:
+    """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vae", type=Path, default=Path("runs/vae/run.pt"))
     parser.add_argument("--out", type=Path, default=Path("runs/latents"))

@@ -29,11 +29,14 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised per matrix; convolution kernels count as matrices (outputs, inputs x taps)."""
 
-    def __init__(self, params: Iterable[nn.Parameter], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.01):
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.01
+    ):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Take one step of every matrix that has a gradient."""
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -49,7 +52,9 @@ class Muon(torch.optim.Optimizer):
 class Optimisers:
     """Muon on hidden matrices, AdamW on everything else, stepped together with one learning-rate factor."""
 
-    def __init__(self, module: nn.Module, adam_only: tuple[str, ...] = (), muon_lr: float = 0.02, adam_lr: float = 2e-3):
+    def __init__(
+        self, module: nn.Module, adam_only: tuple[str, ...] = (), muon_lr: float = 0.02, adam_lr: float = 2e-3
+    ):
         """``adam_only``: parts of parameter names that are inputs, outputs or tables rather than hidden matrices."""
         named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
         hidden = [p for n, p in named if p.ndim >= 2 and not any(part in n for part in adam_only)]
@@ -57,8 +62,9 @@ class Optimisers:
         rest = [p for _, p in named if id(p) not in chosen]
         self.parameters = hidden + rest
         self.parts: list[torch.optim.Optimizer] = [
-            Muon(hidden, lr=muon_lr), torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
-        ]  # fmt: skip
+            Muon(hidden, lr=muon_lr),
+            torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
         self.base = [muon_lr, adam_lr]
         self.skipped = 0
 
@@ -79,9 +85,11 @@ class Optimisers:
         return finite
 
     def state_dict(self) -> dict[str, object]:
+        """Return what :meth:`load_state_dict` needs to go on."""
         return {"parts": [part.state_dict() for part in self.parts], "skipped": self.skipped}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
+        """Go on from a saved state."""
         for part, values in zip(self.parts, state["parts"], strict=True):  # type: ignore[call-overload]
             part.load_state_dict(values)
         self.skipped = int(state["skipped"])  # type: ignore[call-overload]
@@ -107,6 +115,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
+        """Move towards the module's present values."""
         self.count += 1
         decay = min(self.decay, self.count / (self.count + 10))
         for k, v in module.state_dict().items():

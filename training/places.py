@@ -69,6 +69,7 @@ def shade(rng: np.random.Generator, colour: Colour, amount: float = 0.03) -> Col
 
 
 def meadow(c: Canvas, rng: np.random.Generator) -> None:
+    """Green hills under a blue sky with clouds."""
     c.gradient(shade(rng, (0.38, 0.68, 0.96)), (0.82, 0.93, 1.0), 0, 0.6)
     c.disc(rng.uniform(0.1, 0.9) * c.width, 0.24 * c.height, 0.09 * c.unit, (1.0, 0.93, 0.55), 3)
     for _ in range(3):
@@ -80,6 +81,7 @@ def meadow(c: Canvas, rng: np.random.Generator) -> None:
 
 
 def beach(c: Canvas, rng: np.random.Generator) -> None:
+    """Sand, surf and sea."""
     c.gradient(shade(rng, (0.45, 0.78, 0.98)), (0.88, 0.96, 1.0), 0, 0.5)
     c.disc(rng.uniform(0.1, 0.9) * c.width, 0.24 * c.height, 0.08 * c.unit, (1.0, 0.95, 0.7), 4)
     c.below(0.48 * c.height, shade(rng, (0.10, 0.52, 0.75)))
@@ -90,6 +92,7 @@ def beach(c: Canvas, rng: np.random.Generator) -> None:
 
 
 def desert(c: Canvas, rng: np.random.Generator) -> None:
+    """Dunes and cacti in warm light."""
     c.gradient(shade(rng, (0.96, 0.62, 0.34)), (1.0, 0.88, 0.62), 0, 0.6)
     c.disc(rng.uniform(0.15, 0.85) * c.width, 0.28 * c.height, 0.11 * c.unit, (1.0, 0.95, 0.78), 3)
     c.below(c.hills(rng, 0.55, 0.05, 0.7), shade(rng, (0.85, 0.55, 0.30)))
@@ -114,6 +117,7 @@ def _pine(c: Canvas, x: float, y: float, size: float, green: Colour, snow: bool)
 
 
 def snow(c: Canvas, rng: np.random.Generator) -> None:
+    """White hills and snowy pines; the flakes belong to the scene."""
     c.gradient(shade(rng, (0.62, 0.70, 0.82)), (0.86, 0.89, 0.94), 0, 0.6)
     c.below(c.hills(rng, 0.52, 0.05, 0.8), shade(rng, (0.80, 0.85, 0.92)))
     for x in np.arange(rng.uniform(-0.1, 0.2), 3, 0.34):
@@ -124,6 +128,7 @@ def snow(c: Canvas, rng: np.random.Generator) -> None:
 
 
 def forest(c: Canvas, rng: np.random.Generator) -> None:
+    """Trunks and crowns in two depths."""
     c.gradient(shade(rng, (0.50, 0.66, 0.42)), (0.70, 0.80, 0.56), 0, 0.6)
     c.below(0.6 * c.height, shade(rng, (0.30, 0.42, 0.20)))
     for depth, tone in ((0.0, (0.38, 0.50, 0.32)), (1.0, (0.22, 0.34, 0.18))):
@@ -139,6 +144,7 @@ def forest(c: Canvas, rng: np.random.Generator) -> None:
 
 
 def city(c: Canvas, rng: np.random.Generator) -> None:
+    """House fronts with windows along a street."""
     c.gradient(shade(rng, (0.56, 0.66, 0.80)), (0.93, 0.88, 0.84), 0, 0.6)
     x = -rng.uniform(0, 0.2) * c.unit
     tones: tuple[Colour, ...] = ((0.55, 0.42, 0.40), (0.44, 0.48, 0.56), (0.66, 0.58, 0.46), (0.38, 0.40, 0.46))
@@ -158,6 +164,7 @@ def city(c: Canvas, rng: np.random.Generator) -> None:
 
 
 def night(c: Canvas, rng: np.random.Generator) -> None:
+    """Hills under stars and the moon."""
     c.gradient(shade(rng, (0.03, 0.05, 0.17), 0.02), (0.20, 0.20, 0.42), 0, 0.65)
     for _ in range(int(40 * c.width * c.height / c.unit**2)):
         bright = rng.uniform(0.6, 1)
@@ -171,8 +178,14 @@ def night(c: Canvas, rng: np.random.Generator) -> None:
 
 
 PLACES: dict[str, Painter] = {
-    "meadow": meadow, "beach": beach, "desert": desert, "snow": snow, "forest": forest, "city": city, "night": night,
-}  # fmt: skip
+    "meadow": meadow,
+    "beach": beach,
+    "desert": desert,
+    "snow": snow,
+    "forest": forest,
+    "city": city,
+    "night": night,
+}
 
 
 def paint(place: str, width: int, height: int, seed: int) -> NDArray[np.uint8]:

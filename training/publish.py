@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Join the averaged weights of a VAE run and a transformer run into one checkpoint that the nodes load.
 
-``python -P host/entry.py training.publish --vae runs/vae/run.pt --dit runs/dit/run.pt --out weights/spacetime-nano.safetensors``
+``./spacetime train publish --vae runs/vae/run.pt --dit runs/dit/run.pt``
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .train_dit import Trained
 
 
 def main() -> None:
+    """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vae", type=Path, default=Path("runs/vae/run.pt"))
     parser.add_argument("--dit", type=Path, default=Path("runs/dit/run.pt"))
@@ -30,7 +31,12 @@ def main() -> None:
     dit_run = torch.load(args.dit, weights_only=True)
     model = Trained(tuple(dit_run["pieces"]))
     model.load_state_dict(dit_run["average"])
-    info = {"name": "spacetime-nano", "vae_steps": vae_run["step"], "dit_steps": dit_run["step"], "licence": "GPL-3.0-or-later"}
+    info = {
+        "name": "spacetime-nano",
+        "vae_steps": vae_run["step"],
+        "dit_steps": dit_run["step"],
+        "licence": "GPL-3.0-or-later",
+    }
     save_checkpoint(args.out, model.dit, vae, model.text, info)
     load_checkpoint(args.out)
     log.info("%s: %.1f MiB", args.out, args.out.stat().st_size / 2**20)

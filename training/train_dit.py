@@ -40,6 +40,7 @@ class Trained(nn.Module):
         self.text = TextEncoder(TextConfig(pieces)).initialise()
 
     def forward(self, x: Tensor, t: Tensor, ids: Tensor, fps: float) -> Tensor:
+        """Predict the velocity of noisy latents from piece ids."""
         return self.dit(x, t, self.text(ids), fps, attention=plain_attention)
 
 
@@ -57,7 +58,7 @@ class Batches:
         self.shapes, self.tokenizer, self.seed = shapes, tokenizer, seed
 
     def draw(self, step: int, progress: float) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
-        """Latents (B, C, T, h, w), loss weights (B, 1, T, h, w), timesteps as of :func:`plan`, text ids (B, L) and fps."""
+        """Latents (B, C, T, h, w), loss weights (B, 1, T, h, w), timesteps as :func:`plan` gives, ids (B, L), fps."""
         shared = np.random.default_rng([step, 1])
         odds = (1 - progress) * np.array(ODDS[0]) + progress * np.array(ODDS[1])
         frames = int(shared.choice(LENGTHS, p=odds))
@@ -122,6 +123,7 @@ def validate(model: Trained, batches: Batches, clips: int = 24) -> float:
 
 
 def main() -> None:
+    """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--latents", type=Path, default=Path("runs/latents"))
@@ -153,7 +155,14 @@ def main() -> None:
         step, samples = step + 1, samples + len(x) * world
         if step % 50 == 0 and rank == 0:
             speed = samples / (time.monotonic() - began)
-            log.info("dit step %d  %3.0f%%  loss %.4f  %.1f clips/s  skipped %d", step, 100 * progress, np.mean(losses), speed, optimisers.skipped)
+            log.info(
+                "dit step %d  %3.0f%%  loss %.4f  %.1f clips/s  skipped %d",
+                step,
+                100 * progress,
+                np.mean(losses),
+                speed,
+                optimisers.skipped,
+            )
             losses = []
         if step % 250 == 0:
             _save(args.out, model, average, optimisers, step, clock, held_out, rank)
@@ -163,14 +172,27 @@ def main() -> None:
 
 
 def _save(
-    out: Path, model: Trained, average: Average, optimisers: Optimisers, step: int, clock: Clock, held_out: Batches, rank: int
+    out: Path,
+    model: Trained,
+    average: Average,
+    optimisers: Optimisers,
+    step: int,
+    clock: Clock,
+    held_out: Batches,
+    rank: int,
 ) -> None:
     if rank:
         return
     save_run(
-        out / "run.pt", model=model.state_dict(), average=average.values, count=average.count, step=step,
-        optimisers=optimisers.state_dict(), spent=clock.seconds, pieces=list(model.text.config.pieces),
-    )  # fmt: skip
+        out / "run.pt",
+        model=model.state_dict(),
+        average=average.values,
+        count=average.count,
+        step=step,
+        optimisers=optimisers.state_dict(),
+        spent=clock.seconds,
+        pieces=list(model.text.config.pieces),
+    )
     shadow = Trained(model.text.config.pieces)
     shadow.load_state_dict(average.values)
     log.info("dit step %d  validation %.4f", step, validate(shadow, held_out))

@@ -24,13 +24,20 @@ from .world import draw_scene, render
 
 # (width, height, frames, clips in a batch of one process, side of the square cut around the sprite or 0, how often)
 BUCKETS = (
-    (256, 256, 9, 5, 160, 6), (256, 256, 17, 3, 160, 3), (256, 256, 9, 2, 0, 1), (352, 192, 9, 5, 160, 1), (192, 352, 9, 5, 160, 1),
-    (256, 256, 1, 12, 160, 1), (128, 128, 17, 4, 0, 1),
-)  # fmt: skip
+    (256, 256, 9, 5, 160, 6),
+    (256, 256, 17, 3, 160, 3),
+    (256, 256, 9, 2, 0, 1),
+    (352, 192, 9, 5, 160, 1),
+    (192, 352, 9, 5, 160, 1),
+    (256, 256, 1, 12, 160, 1),
+    (128, 128, 17, 4, 0, 1),
+)
 LATENT_NOISE = 0.1
 
 
-def batch(seed: int, width: int, height: int, frames: int, clips: int, crop: int = 0, split: str = "train") -> tuple[Tensor, Tensor]:
+def batch(
+    seed: int, width: int, height: int, frames: int, clips: int, crop: int = 0, split: str = "train"
+) -> tuple[Tensor, Tensor]:
     """Render clips (B, F, 3, H, W) in -1..1 and the sprites' coverage (B, F, 1, H, W) in 0..1.
 
     The background is soon learnt: with ``crop`` only a square of that side around each sprite's path is kept.
@@ -91,10 +98,13 @@ def validate(vae: VideoVAE, clips: int = 24) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--out", type=Path, default=Path("runs/vae"))
-    parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder only, latents stay as they are")
+    parser.add_argument(
+        "--freeze-encoder", action="store_true", help="train the decoder only, latents stay as they are"
+    )
     args = parser.parse_args()
     rank, world = start()
     cv2.setNumThreads(1)
@@ -117,7 +127,9 @@ def main() -> None:
     began, losses, done = time.monotonic(), [], 0
     first = step
     while (progress := clock.progress) < 1:
-        width, height, frames, clips, crop, _ = BUCKETS[np.random.default_rng(step).choice(len(BUCKETS), p=odds / odds.sum())]
+        width, height, frames, clips, crop, _ = BUCKETS[
+            np.random.default_rng(step).choice(len(BUCKETS), p=odds / odds.sum())
+        ]
         video, cover = batch(step * world + rank, width, height, frames, clips, crop)
         with torch.autocast("cpu", torch.bfloat16):
             if args.freeze_encoder:
@@ -133,7 +145,14 @@ def main() -> None:
         step, done = step + 1, done + clips * frames * world
         if step % 50 == 0 and rank == 0:
             speed = done / (time.monotonic() - began)
-            log.info("vae step %d  %3.0f%%  loss %.4f  %.0f frames/s  skipped %d", step, 100 * progress, np.mean(losses), speed, optimisers.skipped)
+            log.info(
+                "vae step %d  %3.0f%%  loss %.4f  %.0f frames/s  skipped %d",
+                step,
+                100 * progress,
+                np.mean(losses),
+                speed,
+                optimisers.skipped,
+            )
             losses = []
         if step % 500 == 0:
             _save(args, vae, average, optimisers, step, clock, rank)
@@ -141,15 +160,27 @@ def main() -> None:
 
 
 def _save(
-    args: argparse.Namespace, vae: VideoVAE, average: Average, optimisers: Optimisers, step: int, clock: Clock, rank: int
+    args: argparse.Namespace,
+    vae: VideoVAE,
+    average: Average,
+    optimisers: Optimisers,
+    step: int,
+    clock: Clock,
+    rank: int,
 ) -> None:
     """Write the run's state and say how well the averaged weights do on held-out scenes."""
     if rank:
         return
     save_run(
-        args.out / "run.pt", model=vae.state_dict(), average=average.values, count=average.count, step=step,
-        optimisers=optimisers.state_dict(), spent=clock.seconds, frozen=args.freeze_encoder,
-    )  # fmt: skip
+        args.out / "run.pt",
+        model=vae.state_dict(),
+        average=average.values,
+        count=average.count,
+        step=step,
+        optimisers=optimisers.state_dict(),
+        spent=clock.seconds,
+        frozen=args.freeze_encoder,
+    )
     shadow = VideoVAE(vae.config)
     shadow.load_state_dict(average.values)
     whole, moving = validate(shadow)

@@ -20,7 +20,9 @@ from .assets import SPRITES, load_sprite
 from .places import PLACES, paint
 
 OBJECTS = tuple(SPRITES)
-WALKERS = frozenset({"red panda", "dog", "horse", "cow", "elephant", "giraffe", "rabbit", "turtle", "duck", "penguin", "dinosaur"})
+WALKERS = frozenset(
+    {"red panda", "dog", "horse", "cow", "elephant", "giraffe", "rabbit", "turtle", "duck", "penguin", "dinosaur"}
+)
 MOTIONS = ("still", "right", "left", "up", "down", "jump", "closer", "away", "spin", "sway")
 CAMERAS = ("still", "pan right", "pan left", "zoom in", "zoom out")
 MARGIN = 1.25  # a place is painted this much larger than the frame, for the camera to move over
@@ -45,6 +47,7 @@ class Scene:
 
     @property
     def combination(self) -> tuple[str, str, str]:
+        """Return what is held out together."""
         return self.object, self.place, self.motion
 
 
