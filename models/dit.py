@@ -249,7 +249,8 @@ class SpacetimeDiT(nn.Module):
         channels, frames, height, width = x.shape[1:]
         if channels != self.config.channels or height % PATCH or width % PATCH:
             raise ValueError(
-                f"latent of {channels} channels, {height} x {width}: this model takes {self.config.channels} channels and even sizes"
+                f"latent of {channels} channels, {height} x {width}: "
+                f"this model takes {self.config.channels} channels and even sizes"
             )
         rows, columns = height // PATCH, width // PATCH
         if seconds is None:
