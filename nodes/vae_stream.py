@@ -218,14 +218,27 @@ def _encode_causal(vae: Any, codec: Codec, frames: Iterable[Frame], sample: Fram
     groups = _legal(chunked(frames, 1 + codec.time * (latents - 1), codec.time * latents), codec.time)
     state: Any = None
     for part, last in _with_last(groups):
+        pieces, state = _encode_part(vae, codec, part, state, last)
+        yield from pieces
+
+
+def _encode_part(vae: Any, codec: Codec, part: np.ndarray, state: Any, last: bool) -> tuple[list[Tensor], Any]:
+    """Encode some frames, in two halves where memory lacks; return the latent frames and the new state."""
+    try:
         pixels = to_floats(part).movedim(-1, 0)[None]
-        memory = vae.memory_used_encode(pixels.shape, vae.vae_dtype)
-        with _loaded(vae, memory):
-            latent, state = codec.encode(vae.process_input(pixels).to(vae.device, vae.vae_dtype), state, last)
-            if latent is not None:
-                latent = latent.to(vae.output_device, torch.float32)
-        if latent is not None:
-            yield latent
+        with _loaded(vae, vae.memory_used_encode(pixels.shape, vae.vae_dtype)):
+            latent, new_state = codec.encode(vae.process_input(pixels).to(vae.device, vae.vae_dtype), state, last)
+            return ([] if latent is None else [latent.to(vae.output_device, torch.float32)]), new_state
+    except Exception as error:
+        alone = int(state is None)  # the frame that is a latent frame of its own
+        half = alone + (len(part) - alone) // codec.time // 2 * codec.time
+        if not is_out_of_memory(error) or not 0 < half < len(part):
+            raise
+    log.warning("Not enough memory to encode %d frames at once: trying %d.", len(part), half)
+    mm.soft_empty_cache()
+    early, state = _encode_part(vae, codec, part[:half], state, False)
+    late, state = _encode_part(vae, codec, part[half:], state, last)
+    return early + late, state
 
 
 def _encode_windows(vae: Any, frames: Iterable[Frame]) -> Iterator[Tensor]:

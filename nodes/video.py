@@ -60,7 +60,7 @@ class EncodeVideo(io.ComfyNode):
                     "fit",
                     options=list(FITS),
                     default="crop",
-                    tooltip="How the picture meets the new size: crop cuts edges, pad adds black bars, stretch distorts.",
+                    tooltip="How the picture meets the new size: crop cuts edges, pad adds bars, stretch distorts.",
                 ),
                 inp(
                     io.Float.Input,

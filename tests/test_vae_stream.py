@@ -173,6 +173,23 @@ def test_a_lack_of_memory_for_one_chunk_falls_back_to_the_hosts_tiles(doubles, s
     assert calls[:2] == [1, 1] and np.abs(frames.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("kind", ["own", "wan21"])
+def test_a_lack_of_memory_while_encoding_halves_the_chunks(doubles, stream, lacking, monkeypatch, kind):
+    vae, clip, sizes = getattr(doubles, kind)(), noise_clip(21), []
+    whole, codec = whole_encode(vae, clip), stream.codec_of(vae)
+    encode = type(codec).encode
+
+    def small_only(self, pixels, state, last):
+        sizes.append(pixels.shape[2])
+        if pixels.shape[2] > 4:
+            raise Lack
+        return encode(self, pixels, state, last)
+
+    monkeypatch.setattr(type(codec), "encode", small_only)
+    torch.testing.assert_close(stream.encode_frames(vae, clip), whole, atol=1e-4, rtol=1e-4)
+    assert max(sizes) == (21 if kind == "own" else 4) and sum(size for size in sizes if size <= 4) == 21
+
+
 def test_a_vae_that_gives_no_numbers_is_told(doubles, stream):
     vae = doubles.plain()
     with torch.no_grad():
