@@ -54,10 +54,9 @@ def test_events_are_those_of_the_runner(client: Client, inprocess: Any):
         seen: set[tuple[Any, ...]] = set()
 
         def listen(event: str, data: dict[str, Any]) -> None:
-            if event == "progress_state":
-                seen.update(
-                    (node, state["state"], state["value"], state["max"]) for node, state in data["nodes"].items()
-                )
+            if event == "progress_state":  # steps between the first and the last may be left out
+                states = [(node, state["state"], state["value"], state["max"]) for node, state in data["nodes"].items()]
+                seen.update(state for state in states if state[2] in (0, state[3]))
             elif event == "executing" and data["node"] is not None:
                 seen.add((event, data["node"]))
             elif event.startswith("execution_"):
