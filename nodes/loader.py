@@ -12,8 +12,9 @@ from ..models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from .clip_adapter import make_clip
 from .folders import BUNDLED, find_checkpoint, list_checkpoints
 from .model_adapter import make_model
+from .preview import FilmStrip
 from .schema import CATEGORY, inp, schema
-from .vae_adapter import latent_colours, make_vae
+from .vae_adapter import make_vae
 
 
 class LoadSpacetimeModel(io.ComfyNode):
@@ -75,7 +76,7 @@ def load(name: str, dtype: torch.dtype | None = None) -> tuple[Any, Any, Any]:
     checkpoint = load_checkpoint(find_checkpoint(name))
     complete = checkpoint if checkpoint.vae is not None else _bundled_for(name, checkpoint)
     vae = make_vae(complete, dtype)
-    return make_model(checkpoint, latent_colours(complete.build_vae()), dtype), make_clip(complete), vae
+    return make_model(checkpoint, FilmStrip(complete.build_vae()), dtype), make_clip(complete), vae
 
 
 def _bundled_for(name: str, checkpoint: Checkpoint) -> Checkpoint:

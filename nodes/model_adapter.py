@@ -6,7 +6,7 @@ Seen with ComfyUI 0.3.75 and 0.33.0. What touches the host's model classes stand
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,9 @@ from ..models.flow import token_shift
 from .errors import InputError
 from .known import mixed_positions, with_known_kept
 from .precision import DTYPES, model_dtypes
+from .preview import IDENTITY
 
+Preview = Callable[[Tensor], Tensor]  # latents (B, C, T, H, W) to one picture (1, 3, 1, height, width) in -1..1
 DEFAULT_FPS = 8.0  # where neither latent nor conditioning says one
 DEFAULT_TOKENS = 576  # of the default clip: 256 x 256, 33 frames; sets the stock schedulers' shift
 
@@ -172,39 +174,26 @@ class SpacetimeModelConfig(comfy.supported_models_base.BASE):
 
 
 class SpacetimeLatent(comfy.latent_formats.LatentFormat):
-    """Latents of the model's VAE, normalised already; previews show the whole clip as a film strip."""
+    """Latents of the model's VAE, which are normalised already; ``preview`` draws them as a picture."""
 
     latent_dimensions = 3
     spacial_downscale_ratio = 16
     temporal_downscale_ratio = 4
 
-    def __init__(self, channels: int, colours: tuple[Tensor, Tensor] | None = None) -> None:
+    def __init__(self, channels: int, preview: Preview | None = None) -> None:
         self.latent_channels = channels
-        if colours is not None:
-            factors, bias = colours
-            self.latent_rgb_factors, self.latent_rgb_factors_bias = factors.tolist(), bias.tolist()
-            self.latent_rgb_factors_reshape = film_strip
+        if preview is not None:
+            self.latent_rgb_factors, self.latent_rgb_factors_bias = IDENTITY, [0.0, 0.0, 0.0]
+            self.latent_rgb_factors_reshape = preview
 
 
-def film_strip(x: Tensor) -> Tensor:
-    """Lay the frames of (B, C, T, H, W) beside each other, in rows for long clips: (B, C, 1, rows H, columns W)."""
-    batch, channels, frames, height, width = x.shape
-    rows = math.ceil(math.sqrt(frames / 4))
-    columns = math.ceil(frames / rows)
-    x = F.pad(x, (0, 0, 0, 0, 0, rows * columns - frames))
-    x = x.view(batch, channels, rows, columns, height, width).permute(0, 1, 2, 4, 3, 5)
-    return x.reshape(batch, channels, 1, rows * height, columns * width)
-
-
-def make_model(
-    checkpoint: Checkpoint, colours: tuple[Tensor, Tensor] | None = None, dtype: torch.dtype | None = None
-) -> Any:
+def make_model(checkpoint: Checkpoint, preview: Preview | None = None, dtype: torch.dtype | None = None) -> Any:
     """Make a MODEL of a checkpoint's transformer.
 
-    colours: what a latent's channels look like, (channels, 3) and (3,), for previews. dtype: compute in this one
-    instead of the fastest that is precise enough.
+    preview: draws latents while they are sampled. dtype: compute in this one instead of the fastest that is precise
+    enough.
     """
-    config = SpacetimeModelConfig(checkpoint.dit_config, SpacetimeLatent(checkpoint.dit_config.channels, colours))
+    config = SpacetimeModelConfig(checkpoint.dit_config, SpacetimeLatent(checkpoint.dit_config.channels, preview))
     device, offload = mm.get_torch_device(), mm.unet_offload_device()
     weights = dict(checkpoint.dit)
     if dtype is None:

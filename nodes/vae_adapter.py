@@ -11,7 +11,6 @@ import comfy.model_management as mm
 import comfy.model_patcher
 import comfy.sd
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.checkpoint import Checkpoint
@@ -101,21 +100,3 @@ def make_vae(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Spacet
     model = HostVAE(source.config)
     model.load_state_dict(source.state_dict())
     return SpacetimeVAE(model, dtype)
-
-
-@torch.no_grad()
-def latent_colours(vae: VideoVAE) -> tuple[Tensor, Tensor]:
-    """Return the linear map, (channels, 3) and (3,), from a latent to its picture's colours in -1..1, for previews.
-
-    Fitted to what the decoder makes of random still pictures, so that every checkpoint has one.
-    """
-    channels, side = vae.config.channels, 24
-    noise = torch.randn(1, channels, side // 2, side // 2, generator=torch.Generator().manual_seed(0))
-    smooth = F.interpolate(noise, (side, side), mode="bilinear")
-    latent = smooth / smooth.std()
-    weight = next(vae.decoder.parameters())
-    picture = vae.decode(latent[:, :, None].to(weight)).float().cpu()[:, :, 0]
-    colours = F.avg_pool2d(picture, vae.config.space).flatten(2)[0].T
-    inputs = torch.cat([latent.flatten(2)[0].T, torch.ones(side * side, 1)], 1)
-    solution = torch.linalg.lstsq(inputs, colours).solution
-    return solution[:channels], solution[channels]

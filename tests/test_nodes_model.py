@@ -172,7 +172,7 @@ def test_a_lora_adds_exactly_its_product_and_comes_off_again(kit: Kit, host_base
     generator = torch.Generator().manual_seed(0)
     down, up = torch.randn(4, 64, generator=generator), torch.randn(192, 4, generator=generator)
     key = "diffusion_model.blocks.0.attend.qkv"
-    path = host_base / "models" / "loras" / "tiny.safetensors"
+    path = host_base / "models" / "loras" / "tiny-lora.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({f"{key}.lora_A.weight": down, f"{key}.lora_B.weight": up}, path)
     plain = kit.stock_sample(kit.model, kit.latent())
@@ -198,16 +198,35 @@ def test_the_preview_shows_every_latent_frame(kit: Kit, monkeypatch: pytest.Monk
     x = torch.zeros(1, 32, 3, 4, 6)
     x[:, :, 2] = torch.randn(1, 32, 4, 6)
     picture = previewer.decode_latent_to_preview(x)
-    assert picture.size == (18, 4)
-    assert picture.crop((0, 0, 6, 4)).tobytes() == picture.crop((6, 0, 12, 4)).tobytes()
-    assert picture.crop((0, 0, 6, 4)).tobytes() != picture.crop((12, 0, 18, 4)).tobytes()
+    assert picture.size == (72, 16)
+    first, second, third = (picture.crop((24 * i, 0, 24 * (i + 1), 16)).tobytes() for i in range(3))
+    assert first == second != third
 
 
 def test_a_long_clip_s_film_strip_has_rows(inprocess: Any) -> None:
-    from comfyui_spacetime.nodes.model_adapter import film_strip
+    from comfyui_spacetime.nodes.preview import lay_out
 
-    assert film_strip(torch.zeros(1, 2, 9, 4, 6)).shape == (1, 2, 1, 2 * 4, 5 * 6)
-    assert film_strip(torch.zeros(1, 2, 1, 4, 6)).shape == (1, 2, 1, 4, 6)
+    frames = torch.arange(9.0).view(1, 1, 9, 1, 1).expand(1, 2, 9, 4, 6)
+    strip = lay_out(frames)
+    assert strip.shape == (1, 2, 1, 2 * 4, 5 * 6)
+    assert strip[0, 0, 0, ::4, ::6].tolist() == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 0]]
+    assert lay_out(frames[:, :, :1]).shape == (1, 2, 1, 4, 6)
+
+
+def test_a_window_of_a_clip_is_told_where_it_lies(kit: Kit) -> None:
+    from types import SimpleNamespace
+
+    net = kit.model.model.diffusion_model
+    x, text = torch.randn(1, 32, 3, 4, 4), kit.positive[0][0]
+
+    def velocity(*indices: int, anchor: int = -1) -> torch.Tensor:
+        window = SimpleNamespace(index_list=list(indices), causal_anchor_index=anchor)
+        return net(x, torch.tensor([500.0]), text, transformer_options={"context_window": window})
+
+    whole = net(x, torch.tensor([500.0]), text)
+    assert torch.allclose(velocity(0, 1, 2), whole, atol=1e-6)
+    assert not torch.allclose(velocity(5, 6, 7), whole, atol=1e-4)
+    assert torch.equal(velocity(6, 7, anchor=5), velocity(5, 6, 7))
 
 
 def test_another_model_s_prompt_is_refused_with_a_sentence(kit: Kit) -> None:
