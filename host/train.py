@@ -23,7 +23,11 @@ STEPS = {
     "evaluate": ("training.evaluate", "score a checkpoint on held-out prompts"),
 }
 # glibc returns large buffers to the kernel at once; keeping them makes a training step up to three times as fast
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "268435456"}
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "268435456",
+}
 
 
 def training_requirements() -> list[str]:
@@ -70,6 +74,15 @@ def train_command(context: click.Context, processes: int, step: str, arguments: 
     command = [sys.executable, "-P", *program]
     if processes > 1:
         options = [f"--nproc-per-node={processes}", "--standalone"]
-        command = [sys.executable, "-P", "-c", testing.RUN_MODULE, str(entry.TOOLS), "torch.distributed.run", *options, *program]
+        command = [
+            sys.executable,
+            "-P",
+            "-c",
+            testing.RUN_MODULE,
+            str(entry.TOOLS),
+            "torch.distributed.run",
+            *options,
+            *program,
+        ]
     environ = {**ALLOCATOR, "OMP_NUM_THREADS": "1", **os.environ}
     sys.exit(subprocess.run(command, cwd=setup.ROOT, env=environ, check=False).returncode)

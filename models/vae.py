@@ -41,7 +41,8 @@ class VAEConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> VAEConfig:
         """Read what :meth:`to_dict` wrote."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**sizes)
 
 
 class ChannelNorm(nn.LayerNorm):

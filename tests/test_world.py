@@ -54,9 +54,7 @@ def test_every_class_is_seen_in_training_and_held_out():
         assert {s.motion for s in drawn} == set(MOTIONS)
 
 
-@pytest.mark.parametrize(
-    ("motion", "axis", "sign"), [("right", 0, 1), ("left", 0, -1), ("up", 1, -1), ("down", 1, 1)]
-)
+@pytest.mark.parametrize(("motion", "axis", "sign"), [("right", 0, 1), ("left", 0, -1), ("up", 1, -1), ("down", 1, 1)])
 def test_a_moving_object_goes_where_its_truth_says(motion, axis, sign):
     _, cover = world.render(scene(motion), 128, 96, 9, 8)
     assert sign * (middle(cover[-1])[axis] - middle(cover[0])[axis]) > 20
