@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from .dit import DiTConfig, SpacetimeDiT
 from .text import TextConfig, TextEncoder, Tokenizer
@@ -154,7 +154,7 @@ def _check_whole(name: str, checkpoint: Checkpoint) -> None:
     """Compare names and shapes with what the configs ask for, without allocating the modules."""
     with torch.device("meta"):
         assert checkpoint.vae_config is not None and checkpoint.text_config is not None
-        wanted = {
+        wanted: dict[str, nn.Module] = {
             "dit": SpacetimeDiT(checkpoint.dit_config),
             "vae": VideoVAE(checkpoint.vae_config),
             "text": TextEncoder(checkpoint.text_config),
