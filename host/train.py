@@ -20,6 +20,7 @@ STEPS = {
     "dit": ("training.train_dit", "train the transformer and the text encoder on the latents"),
     "judge": ("training.judge", "train the network that reads generated clips for the evaluation"),
     "publish": ("training.publish", "join the runs into one checkpoint that the nodes load"),
+    "evaluate-vae": ("training.evaluate_vae", "score the reconstructions of a checkpoint's VAE"),
     "evaluate": ("training.evaluate", "score a checkpoint on held-out prompts"),
 }
 # glibc returns large buffers to the kernel at once; keeping them makes a training step up to three times as fast
@@ -52,7 +53,7 @@ def install_training_packages() -> None:
 
 def describe_steps() -> str:
     """List the steps for the help text."""
-    return "\n".join(f"  {name:9} {text}" for name, (_, text) in STEPS.items())
+    return "\n".join(f"  {name:12} {text}" for name, (_, text) in STEPS.items())
 
 
 @click.command(
