@@ -70,9 +70,6 @@ def as_the_executor_does() -> Iterator[None]:
         yield
 
 
-kit = make_kit
-
-
 @dataclass
 class Call:
     """One call of the network, as a wrapper sees it."""
