@@ -222,10 +222,10 @@ class SpacetimeDiT(nn.Module):
 
     def initialise(self) -> SpacetimeDiT:
         """Set weights for training: blocks begin as the identity, the output as zero."""
-        for block in self.blocks:
-            nn.init.zeros_(block.cross.out.weight)  # type: ignore[union-attr, arg-type]
-        for layer in (self.modulate, self.modulate_block, self.condition, self.head):
-            nn.init.zeros_(layer.weight)
+        crossings = [block.cross.out for block in self.blocks]  # type: ignore[union-attr]
+        for layer in (self.modulate, self.modulate_block, self.condition, self.head, *crossings):
+            for parameter in layer.parameters():  # type: ignore[union-attr, operator]
+                nn.init.zeros_(parameter)
         return self
 
     def forward(

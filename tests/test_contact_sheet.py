@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from comfyui_spacetime.video.contact_sheet import GAP, LABEL_HEIGHT, write_contact_sheet
 from comfyui_spacetime.video.errors import VideoError
 from comfyui_spacetime.video.writer import write_video
-from PIL import Image
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 import torch
+
 from comfyui_spacetime.video.errors import VideoError
 from comfyui_spacetime.video.frames import as_rate, chunked, fit_frame, legal_size, resample, to_bytes, to_floats
 from comfyui_spacetime.video.reader import Audio, probe, read_audio, read_frames

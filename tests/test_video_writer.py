@@ -13,6 +13,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+
 from comfyui_spacetime.video.errors import VideoError
 from comfyui_spacetime.video.reader import Audio, probe, read_audio, read_frames
 from comfyui_spacetime.video.writer import VideoWriter, write_video

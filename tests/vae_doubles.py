@@ -12,8 +12,9 @@ import comfy.model_management as mm
 import comfy.model_patcher
 import comfy.sd
 import torch
-from comfyui_spacetime.models.vae import VAEConfig, VideoVAE
 from torch import Tensor, nn
+
+from comfyui_spacetime.models.vae import VAEConfig, VideoVAE
 
 
 def host_vae(model: nn.Module, channels: int, time: int, space: int, lone_first: bool = True, dim: int = 3) -> Any:
