@@ -104,6 +104,8 @@ def test_a_trained_model_publishes_and_loads_back(tmp_path):
     path = tmp_path / "x.safetensors"
     save_checkpoint(path, model.dit, VideoVAE(), model.text, {"name": "test"})
     loaded = load_checkpoint(path)
+    again = train_dit.published(path)
+    assert torch.equal(again.dit.embed.weight, model.dit.embed.weight.bfloat16().float())
     tokenizer, _ = loaded.build_text()
     assert tokenizer.ids.keys() == {"red", "panda"} and loaded.info == {"name": "test"}
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..models.checkpoint import load_checkpoint
 from ..models.dit import SpacetimeDiT
 from ..models.flow import add_noise
 from ..models.text import TextConfig, TextEncoder, Tokenizer
@@ -122,17 +123,28 @@ def validate(model: Trained, batches: Batches, clips: int = 24) -> float:
     return total
 
 
+def published(path: Path) -> Trained:
+    """The networks of a published checkpoint, to train on; the optimisers' state is not in it."""
+    checkpoint = load_checkpoint(path)
+    if checkpoint.text_config is None or checkpoint.text is None:
+        raise SystemExit(f"{path} holds no text encoder: start from a complete checkpoint")
+    model = Trained(checkpoint.text_config.pieces)
+    model.dit.load_state_dict(checkpoint.dit)
+    model.text.load_state_dict(checkpoint.text)
+    return model
+
+
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--latents", type=Path, default=Path("runs/latents"))
     parser.add_argument("--out", type=Path, default=Path("runs/dit"))
+    parser.add_argument("--start-from", type=Path, help="begin with a published checkpoint's weights")
     args = parser.parse_args()
     rank, world = start()
     torch.manual_seed(rank)
-    pieces = vocabulary()
-    model = Trained(pieces)
+    model = Trained(vocabulary()) if args.start_from is None else published(args.start_from)
     average = Average(model, 0.998)
     optimisers = Optimisers(model, ("embed", "head", "pieces", "places", "where", "condition", "modulate_block"))
     step, clock, saved = 0, Clock(args.minutes), load_run(args.out / "run.pt")

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..models.checkpoint import load_checkpoint
 from ..models.vae import VAEConfig, VideoVAE
 from .common import Clock, learning_rate, load_run, log, save_run, start
 from .optim import Average, Optimisers
@@ -105,12 +106,15 @@ def main() -> None:
     parser.add_argument(
         "--freeze-encoder", action="store_true", help="train the decoder only, latents stay as they are"
     )
+    parser.add_argument("--start-from", type=Path, help="begin with a published checkpoint's weights")
     args = parser.parse_args()
     rank, world = start()
     cv2.setNumThreads(1)
     torch.manual_seed(rank)
     vae = VideoVAE(VAEConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     step, clock, saved = 0, Clock(args.minutes), load_run(args.out / "run.pt")
+    if args.start_from is not None:
+        vae.load_state_dict(load_checkpoint(args.start_from).build_vae().state_dict())
     average = Average(vae)
     if saved:
         vae.load_state_dict(saved["model"])
