@@ -116,14 +116,17 @@ TEMPLATES = (
 )
 
 
-def caption(scene: Scene, rng: np.random.Generator, language: str | None = None) -> str:
-    """Describe a scene in random words; ``language`` is "en" or "zh", by default Chinese in a fifth of cases."""
+def caption(scene: Scene, rng: np.random.Generator, language: str | None = None, vague: float = 0.08) -> str:
+    """Describe a scene in random words; ``language`` is "en" or "zh", by default Chinese in a fifth of cases.
+
+    ``vague`` is the share of English captions that do not say which way something goes: users often do not.
+    """
     if language == "zh" or (language is None and rng.random() < 0.2):
         return _chinese(scene, rng)
     noun, place = _pick(NOUNS[scene.object], rng), _pick(PLACES[scene.place], rng)
     motions = MOTIONS[scene.motion]
-    if scene.motion in ("left", "right") and rng.random() < 0.08:
-        motions = ("{go}",)  # users often do not say which way
+    if scene.motion in ("left", "right") and rng.random() < vague:
+        motions = ("{go}",)
     motion = _pick(motions, rng).format(go=_pick(_verbs(scene.object), rng))
     camera = _pick(CAMERAS[scene.camera], rng)
     joined = f" while {camera}" if camera.startswith("the camera") else f", {camera}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from ..models.checkpoint import Checkpoint, load_checkpoint
 from ..models.dit import SpacetimeDiT
 from ..models.flow import guided, sample, schedule, token_shift
 from ..models.text import TextEncoder, Tokenizer
-from ..models.vae import VideoVAE
+from ..models.vae import TIME, VideoVAE
 from .assets import ROOT
 from .captions import caption
 from .common import log, start
@@ -107,11 +108,11 @@ def generated(
     """Generate held-out prompts, judge them and keep a picture of prompts and results."""
     scenes = held_out_scenes(count)
     rng = np.random.default_rng(3)
-    prompts = [caption(s, rng, "en") for s in scenes]
-    frames = (round(seconds * 8) // 4, 16, 16)
+    prompts = [caption(s, rng, "en", vague=0) for s in scenes]
+    shape = (round(seconds * 8) // TIME + 1, 16, 16)
     clips, pictures = [], []
     for first in range(0, count, 4):
-        z = generator.latents(prompts[first : first + 4], (frames[0] + 1, 16, 16), 1000 + first, steps, guidance, 8.0)
+        z = generator.latents(prompts[first : first + 4], shape, 1000 + first, steps, guidance, 8.0)
         for clip in generator.frames(z):
             clips.append(frames_for_judge(clip))
             pictures.append(clip)
@@ -147,7 +148,7 @@ def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=ROOT / "weights" / "spacetime-nano.safetensors")
-    parser.add_argument("--judge", type=Path, default=ROOT / "weights" / "judge.safetensors")
+    parser.add_argument("--judge", type=Path, default=ROOT / "training" / "judge.safetensors")
     parser.add_argument("--samples", type=int, default=120)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--steps", type=int, default=30)
@@ -158,7 +159,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="write a picture of prompts and results here")
     parser.add_argument("--out", type=Path, help="write the figures as JSON here")
     args = parser.parse_args()
-    start()
+    start(os.cpu_count() or 1)
     generator, judge = Generator.of(load_checkpoint(args.checkpoint)), load_judge(args.judge)
     began = time.monotonic()
     figures: dict[str, dict[str, float]] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -97,7 +98,7 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, action="append", default=[], help="a video file; may be repeated")
     parser.add_argument("--out", type=Path, help="write the figures as JSON here")
     args = parser.parse_args()
-    start()
+    start(os.cpu_count() or 1)
     vae = load_checkpoint(args.checkpoint).build_vae(torch.bfloat16)
     figures = {"held-out scenes": score_scenes(vae, args.scenes)}
     figures |= {path.name: score_clip(vae, path) for path in args.clip}
