@@ -85,12 +85,18 @@ def chosen_option(widget: Widget, value: Any) -> dict[str, Any] | None:
     return next((option for option in options if option["key"] == value), None)
 
 
+def has_control(widget: Widget) -> bool:
+    """Tell whether "control after generate" follows a widget: as its node says, and after a seed if it says nothing."""
+    said = widget.options.get("control_after_generate")
+    return bool(said) if said is not None else widget.type == "INT" and widget.name in SEED_NAMES
+
+
 def widgets_in_order(definition: dict[str, Any], values: Sequence[Any] = ()) -> list[Widget]:
     """List a node's widgets as ``widgets_values`` stores them.
 
     The values themselves are needed because the option that a dynamic combo has chosen decides which widgets
-    follow it. After a seed comes the front end's "control after generate" value; an upload button adds one value
-    at the very end.
+    follow it. After a seed usually comes the front end's "control after generate" value; an upload button adds one
+    value at the very end.
     """
     found: list[Widget] = []
     buttons: list[Widget] = []
@@ -107,7 +113,7 @@ def widgets_in_order(definition: dict[str, Any], values: Sequence[Any] = ()) -> 
                 if option is not None:
                     walk({"input": option["inputs"]}, f"{prefix}{name}.")
                 continue
-            if widget.options.get("control_after_generate") or (widget.type == "INT" and widget.name in SEED_NAMES):
+            if has_control(widget):
                 found.append(Widget(None))
             if any(widget.options.get(upload) for upload in UPLOADS):
                 buttons.append(Widget(None))

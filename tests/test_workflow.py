@@ -39,6 +39,13 @@ NODES = {
         define("Picture", ["IMAGE"], image=[["a.png"], {"image_upload": True}], size=["INT", {"default": 4}]),
         define("Save", [], latent=["LATENT", {}], optional={"note": ["STRING", {"default": "none"}]}),
         define("Forced", ["INT"], value=["INT", {"forceInput": True}], other=["INT", {"default": 1}]),
+        define(
+            "Numbered",
+            [],
+            seed=["INT", {"default": 9, "control_after_generate": False}],
+            noise_seed=["INT", {"control_after_generate": None}],
+            steps=["INT", {"default": 20}],
+        ),
         define("Colors", [], tint=["COLOR", {"default": "#fff"}], points=["CURVE", {}]),
         define("CustomCombo", ["STRING"], choice=["COMBO", {"options": []}]),
         define(
@@ -104,6 +111,11 @@ LOAD = node(1, "Load", ["b.safetensors"], outputs=["MODEL"])
 def test_widget_values_are_read_by_position_and_the_seeds_control_value_is_skipped():
     wf = workflow(node(2, "Sample", [7, "randomize", 30, "fast"]))
     assert inputs_of(wf, "2") == {"seed": 7, "steps": 30, "mode": "fast"}
+
+
+def test_a_seed_has_a_control_value_unless_its_node_says_that_it_has_none():
+    wf = workflow(node(2, "Numbered", [7, 8, "fixed", 30]))
+    assert inputs_of(wf, "2") == {"seed": 7, "noise_seed": 8, "steps": 30}
 
 
 def test_links_name_their_source_and_win_over_the_widget():
