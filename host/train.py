@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``./spacetime train``: the steps that make the model, each resumable, in the order in which they are needed."""
+"""``./spacetime train``: the steps that make the model, in the order in which they are needed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ STEPS = {
     "sprites": ("training.assets", "fetch the pictures that the scene world is made of (npm)"),
     "vae": ("training.train_vae", "train the video VAE"),
     "latents": ("training.latents", "render scenes and encode them with the VAE"),
+    "text": ("training.train_text", "teach the text encoder the words of the captions"),
     "dit": ("training.train_dit", "train the transformer and the text encoder on the latents"),
     "judge": ("training.judge", "train the network that reads generated clips for the evaluation"),
     "publish": ("training.publish", "join the runs into one checkpoint that the nodes load"),
@@ -66,7 +67,7 @@ def describe_steps() -> str:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def train_command(context: click.Context, processes: int, step: str, arguments: tuple[str, ...]) -> None:
-    """Train the model: one STEP at a time, each resumable."""
+    """Train the model: one STEP at a time."""
     if step not in STEPS:
         click.echo(context.get_help())
         return

@@ -11,8 +11,9 @@ from torch import nn
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
 from comfyui_spacetime.models.checkpoint import load_checkpoint, save_checkpoint
+from comfyui_spacetime.models.text import Tokenizer
 from comfyui_spacetime.models.vae import VideoVAE
-from comfyui_spacetime.training import common, latents, noise, optim, train_dit, train_vae
+from comfyui_spacetime.training import captions, common, latents, noise, optim, train_dit, train_text, train_vae
 
 
 def test_the_noise_plan_mixes_whole_partly_known_and_per_frame_clips():
@@ -123,3 +124,25 @@ def test_a_few_steps_learn_a_single_clip():
         optimisers.step(1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_misspelt_caption_lacks_one_letter_of_one_word():
+    rng = np.random.default_rng(0)
+    assert captions.misspell("a red panda", rng, 0.0) == "a red panda"
+    changed = {captions.misspell("a panda", rng, 1.0) for _ in range(50)} - {"a panda"}
+    assert changed and all(len(text) == len("a panda") - 1 and text.startswith("a p") for text in changed)
+
+
+def test_the_text_encoder_learns_facts_from_captions_within_a_few_steps():
+    torch.manual_seed(0)
+    reader = train_text.Reader()
+    tokenizer = Tokenizer(reader.text.config)
+    optimisers = optim.Optimisers(reader, ("pieces", "places", "out."), muon_lr=0.01)
+    ids, right = train_text.caption_batch(1, 32, tokenizer, "train")
+    losses = []
+    for _ in range(8):
+        loss = torch.nn.functional.cross_entropy(reader(ids)["object"], right["object"])
+        loss.backward()
+        optimisers.step(1.0)
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]

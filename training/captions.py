@@ -144,6 +144,16 @@ def caption(scene: Scene, rng: np.random.Generator, language: str | None = None,
     return text
 
 
+def misspell(text: str, rng: np.random.Generator, share: float) -> str:
+    """Drop a letter of one word in a ``share`` of texts, so that spelling by pieces is learnt, too."""
+    words = text.split(" ")
+    i = int(rng.integers(len(words)))
+    if rng.random() < share and len(words[i]) > 3:
+        cut = int(rng.integers(1, len(words[i])))
+        words[i] = words[i][:cut] + words[i][cut + 1 :]
+    return " ".join(words)
+
+
 def image_caption(scene: Scene, rng: np.random.Generator) -> str:
     """Describe a single frame of a scene: nothing moves in it."""
     if rng.random() < 0.2:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..models.checkpoint import load_checkpoint
 from ..models.dit import SpacetimeDiT
 from ..models.flow import add_noise
 from ..models.text import TextConfig, TextEncoder, Tokenizer
-from .captions import caption, image_caption, vocabulary
+from .captions import caption, image_caption, misspell, vocabulary
 from .common import Clock, learning_rate, load_run, log, save_run, start
 from .latents import Shapes, load_latents
 from .noise import plan
@@ -83,15 +84,7 @@ class Batches:
         if rng.random() < 0.1:
             return ""
         describe = image_caption if frames == 1 else caption
-        text = describe(clips.scenes[index], rng)
-        if rng.random() < 0.1:
-            words = text.split(" ")
-            i = int(rng.integers(len(words)))
-            if len(words[i]) > 3:
-                cut = int(rng.integers(1, len(words[i])))
-                words[i] = words[i][:cut] + words[i][cut + 1 :]
-            text = " ".join(words)
-        return text
+        return misspell(describe(clips.scenes[index], rng), rng, 0.1)
 
 
 def flow_loss(model: nn.Module, x: Tensor, weight: Tensor, t: Tensor, ids: Tensor, fps: float) -> Tensor:
@@ -141,10 +134,13 @@ def main() -> None:
     parser.add_argument("--latents", type=Path, default=Path("runs/latents"))
     parser.add_argument("--out", type=Path, default=Path("runs/dit"))
     parser.add_argument("--start-from", type=Path, help="begin with a published checkpoint's weights")
+    parser.add_argument("--text", type=Path, help="begin with the text encoder that train text wrote")
     args = parser.parse_args()
     rank, world = start()
     torch.manual_seed(rank)
     model = Trained(vocabulary()) if args.start_from is None else published(args.start_from)
+    if args.text is not None:
+        model.text.load_state_dict(load_file(args.text))
     average = Average(model, 0.998)
     optimisers = Optimisers(model, ("embed", "head", "pieces", "places", "where", "condition", "modulate_block"))
     step, clock, saved = 0, Clock(args.minutes), load_run(args.out / "run.pt")
