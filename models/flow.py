@@ -17,11 +17,11 @@ from torch import Tensor
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """Noisy latent (B, C, T, H, W) and timestep to velocity."""
 
-BASE_TOKENS, BASE_SHIFT = 64, 1.5
+BASE_TOKENS, BASE_SHIFT = 64, 4.0
 
 
 def token_shift(tokens: int) -> float:
-    """The shift for a clip of ``tokens`` tokens: 1.5 at 64, growing with the square root, at least 1, at most 12."""
+    """The shift for a clip of ``tokens`` tokens: 4 at 64, growing with the square root, at least 1, at most 12."""
     return min(12.0, max(1.0, BASE_SHIFT * math.sqrt(tokens / BASE_TOKENS)))
 
 

@@ -10,8 +10,8 @@ from comfyui_spacetime.models import flow
 
 
 def test_the_shift_grows_with_the_number_of_tokens_within_bounds() -> None:
-    assert flow.token_shift(64) == pytest.approx(1.5)
-    assert flow.token_shift(256) == pytest.approx(3.0)
+    assert flow.token_shift(64) == pytest.approx(4.0)
+    assert flow.token_shift(256) == pytest.approx(8.0)
     assert flow.token_shift(1) == 1.0
     assert flow.token_shift(10**6) == 12.0
 
