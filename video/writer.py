@@ -27,7 +27,7 @@ from av.video.reformatter import Colorspace
 
 from .errors import VideoError, name_of
 from .frames import Frame, as_rate, check_frame
-from .reader import Audio
+from .sound import Audio, SoundStream, SoundWriter
 
 # Codecs as data. container: (libav's muxer, its audio codec, the video codecs it takes)
 CONTAINERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -42,7 +42,6 @@ CODECS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "lossless": ("libx264rgb", "rgb24", "qp", {"preset": "ultrafast"}),  # exact RGB, for spooling
 }
 DEFAULT_CRF = {"h264": 18.0, "av1": 28.0, "lossless": 0.0}
-SOUND_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)  # rates that AAC has
 LEAST_FREE_BYTES = 8 << 20
 BT709 = 1  # ISO/IEC 23091-2 number, the same for primaries, transfer and matrix
 
@@ -67,7 +66,7 @@ def write_video(
     frames: Iterable[Frame],
     *,
     fps: float | Fraction,
-    audio: Audio | None = None,
+    audio: Audio | SoundStream | None = None,
     metadata: Mapping[str, Any] | None = None,
     crf: float | None = None,
     container: str = "mp4",
@@ -102,7 +101,7 @@ class VideoWriter:
         target: str | os.PathLike[str] | BinaryIO,
         *,
         fps: float | Fraction,
-        audio: Audio | None = None,
+        audio: Audio | SoundStream | None = None,
         metadata: Mapping[str, Any] | None = None,
         crf: float | None = None,
         container: str = "mp4",
@@ -116,7 +115,7 @@ class VideoWriter:
         self._kind, self._codec = container, codec
         self._crf = DEFAULT_CRF[codec] if crf is None else float(crf)
         self._tags = {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in (metadata or {}).items()}
-        self._sound = None if audio is None else _Sound(audio, CONTAINERS[container][1])
+        self._sound = None if audio is None else SoundWriter(audio, CONTAINERS[container][1])
         self._sink = _Sink(target)
         self._name = name_of(target)
         self._container: Any = None
@@ -198,40 +197,6 @@ class VideoWriter:
             picture = picture.reformat(format=self._stream.pix_fmt, dst_colorspace=Colorspace.ITU709)
         picture.pts, picture.time_base = self.count, 1 / self.fps
         return picture
-
-
-class _Sound:
-    """Encodes sound step by step, in time with the picture."""
-
-    def __init__(self, audio: Audio, codec: str) -> None:
-        samples = np.nan_to_num(np.atleast_2d(np.asarray(audio.samples, np.float32)))
-        if samples.ndim != 2 or audio.rate <= 0:
-            raise VideoError(
-                f"Sound must be (channels, samples) at a positive rate, not {samples.shape} at {audio.rate}."
-            )
-        self._samples = samples if samples.shape[0] <= 2 else samples.mean(0, keepdims=True)
-        self._rate, self._codec, self._done = int(audio.rate), codec, 0
-        self._out_rate = 48000 if codec == "libopus" or self._rate not in SOUND_RATES else self._rate
-        self._layout = "mono" if self._samples.shape[0] == 1 else "stereo"
-        self._stream: Any = None
-
-    def add_to(self, container: Any) -> None:
-        """Give ``container`` a stream for this sound."""
-        self._stream = container.add_stream(self._codec, rate=self._out_rate, layout=self._layout)
-
-    def write(self, container: Any, until: Fraction) -> None:
-        """Encode up to ``until`` seconds."""
-        stop = min(self._samples.shape[1], int(until * self._rate))
-        while self._done < stop:
-            piece = np.ascontiguousarray(np.clip(self._samples[:, self._done : min(stop, self._done + 4096)], -1, 1))
-            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=self._layout)
-            frame.sample_rate, frame.pts, frame.time_base = self._rate, self._done, Fraction(1, self._rate)
-            container.mux(self._stream.encode(frame))  # resamples to the stream's format and rate
-            self._done += piece.shape[1]
-
-    def finish(self, container: Any) -> None:
-        """Encode what the codec still holds."""
-        container.mux(self._stream.encode(None))
 
 
 class _Sink:
