@@ -11,31 +11,31 @@ from torch import nn
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
 from comfyui_spacetime.models.checkpoint import load_checkpoint, save_checkpoint
-from comfyui_spacetime.models.text import Tokenizer
+from comfyui_spacetime.models.dit import DiTConfig
+from comfyui_spacetime.models.text import TextConfig, Tokenizer
 from comfyui_spacetime.models.vae import VideoVAE
-from comfyui_spacetime.training import captions, common, latents, noise, optim, train_dit, train_text, train_vae
+from comfyui_spacetime.training import (
+    batches,
+    captions,
+    common,
+    latents,
+    noise,
+    optim,
+    train_dit,
+    train_text,
+    train_vae,
+)
 
 
-def test_the_noise_plan_mixes_whole_partly_known_and_per_frame_clips():
-    rng = np.random.default_rng(0)
-    flat = torch.cat([t.flatten(1) for t in (noise.plan(8, 5, 8, 8, rng) for _ in range(60)) if t.shape[-1] == 1])
-    assert flat.min() >= 0 and flat.max() <= 1
-    whole = (flat == flat[:, :1]).all(1).float().mean()
-    known = (flat == 0).any(1).float().mean()
-    assert 0.6 < whole < 0.8 and 0.12 < known < 0.28
-    assert (flat > 0).any(1).all(), "a clip that is wholly known teaches nothing"
-
-
-def test_known_regions_are_whole_tokens():
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        mask = noise.known_region(3, 6, 8, rng)
-        tokens = mask.reshape(3, 3, 2, 4, 2)
-        assert (tokens == tokens[:, :, :1, :, :1]).all() and not mask.all()
+def batch_of(x, told, level=None):
+    told = torch.as_tensor(told)
+    level = told if level is None else level
+    ids = torch.zeros(len(x), 48, dtype=torch.long)
+    return batches.Batch(x, torch.ones_like(x[:, :1]), noise.Plan(told, level), ids, 8.0)
 
 
 def test_the_loss_ignores_what_is_known():
-    x, weight = torch.randn(2, 32, 3, 4, 4), torch.ones(2, 1, 3, 4, 4)
+    x = torch.randn(2, 32, 3, 4, 4)
     t = torch.full((2, 1, 3, 4, 4), 0.5)
     t[:, :, :2] = 0
     seen = []
@@ -44,9 +44,24 @@ def test_the_loss_ignores_what_is_known():
         seen.append(noisy)
         return torch.where(timestep > 0, 0.0, 1e6).expand_as(noisy)
 
-    loss = train_dit.flow_loss(wrong_where_known, x, weight, t, torch.zeros(2, 48, dtype=torch.long), 8.0)
-    assert loss < 10
+    assert train_dit.flow_loss(wrong_where_known, batch_of(x, t)) < 10
     assert torch.equal(seen[0][:, :, :2], x[:, :, :2]), "known frames enter clean"
+
+
+def test_a_corrupted_past_is_noisy_and_called_known():
+    x = torch.randn(2, 32, 3, 4, 4)
+    told = torch.tensor([0.0, 0.5, 0.5]).view(1, 1, 3, 1, 1).repeat(2, 1, 1, 1, 1)
+    level = torch.tensor([0.1, 0.5, 0.5]).view(1, 1, 3, 1, 1).repeat(2, 1, 1, 1, 1)
+    seen = []
+
+    def remember(noisy, timestep, ids, fps):
+        seen.append((noisy, timestep))
+        return torch.zeros_like(noisy)
+
+    train_dit.flow_loss(remember, batch_of(x, told, level))
+    noisy, timestep = seen[0]
+    assert not torch.equal(noisy[:, :, 0], x[:, :, 0]) and (noisy - x)[:, :, 0].std() < 0.2
+    assert torch.equal(timestep, told[:, 0, :, 0, 0])
 
 
 def test_muon_orthogonalises_its_step():
@@ -100,8 +115,12 @@ def test_reconstruction_loss_is_zero_only_for_the_truth_and_counts_the_sprite_mo
     assert train_vae.reconstruction_loss(on, real, cover) > 2 * train_vae.reconstruction_loss(off, real, cover)
 
 
+def tiny_model(*pieces):
+    return train_dit.Trained(DiTConfig(dim=64, depth=2, heads=2, text_dim=32), TextConfig(pieces, dim=32, heads=2))
+
+
 def test_a_trained_model_publishes_and_loads_back(tmp_path):
-    model = train_dit.Trained(("red", "panda"))
+    model = tiny_model("red", "panda")
     path = tmp_path / "x.safetensors"
     save_checkpoint(path, model.dit, VideoVAE(), model.text, {"name": "test"})
     loaded = load_checkpoint(path)
@@ -113,13 +132,12 @@ def test_a_trained_model_publishes_and_loads_back(tmp_path):
 
 def test_a_few_steps_learn_a_single_clip():
     torch.manual_seed(0)
-    model = train_dit.Trained(("dog",))
-    optimisers = optim.Optimisers(model, ("embed", "head", "pieces", "places", "where", "condition", "modulate_block"))
-    x, weight = torch.randn(2, 32, 1, 4, 4), torch.ones(2, 1, 1, 4, 4)
-    t, ids = torch.full((2, 1, 1, 4, 4), 0.9), torch.zeros(2, 48, dtype=torch.long)
+    model = tiny_model("dog")
+    optimisers = optim.Optimisers(model, train_dit.DiTPart.adam_only)
+    batch = batch_of(torch.randn(2, 32, 1, 4, 4), torch.full((2, 1, 1, 4, 4), 0.9))
     losses = []
-    for _ in range(12):
-        loss = train_dit.flow_loss(model, x, weight, t, ids, 8.0)
+    for _ in range(40):
+        loss = train_dit.flow_loss(model, batch)
         loss.backward()
         optimisers.step(1.0)
         losses.append(loss.item())

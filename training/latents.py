@@ -1,31 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Latents of rendered scenes, made once and kept: what the transformer trains on.
+"""Latents of rendered scenes, made once and kept with their captions: what the transformer trains on.
 
-``python -P host/entry.py training.latents --vae runs/vae/run.pt --out runs/latents`` writes shards, one shape each;
-several processes may write into the same folder with different ``--part``. A causal latent's first frames are the
-latent of the clip's first frames, so every shard also serves shorter clips and images.
+``./spacetime train latents --vae runs/vae/run.pt --out runs/latents`` writes shards, one shape each; several
+processes may write into the same folder with different ``--part``. A causal latent's first frames are the latent of
+the clip's first frames, so every shard also serves shorter clips and images.
+
+A shard is a safetensors file ``train-*.safetensors`` or ``held-out-*.safetensors``: ``latent`` (N, C, T, h, w),
+``cover`` (N, T, h, w) (how much of each position moves, 0..1), ``fps`` (N,), and the metadata ``texts``, JSON: for each
+clip {"clip": [captions], "image": [captions of its first frame]}. :func:`write_shard` writes one from any source.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..models.vae import TIME, VideoVAE
+from .captions import caption, image_caption
 from .common import log, start
-from .world import Scene, draw_scene, render
+from .world import draw_scene, render
 
-# (width, height, frames, share of the clips)
+# (width, height, frames, share of the clips): small ones for the beginning of a run, see Stage in settings.py
 SHAPES = (
+    (160, 160, 17, 2),
     (256, 256, 17, 8),
     (256, 256, 33, 4),
     (352, 192, 17, 1),
@@ -36,6 +45,8 @@ SHAPES = (
 )
 RATES = (8.0, 8.0, 8.0, 6.0, 12.0)
 SHARD = 64
+CAPTIONS = 8  # kept of each clip; half as many of its first frame
+Texts = dict[str, list[str]]
 
 
 def average_vae(run: Path) -> VideoVAE:
@@ -45,23 +56,30 @@ def average_vae(run: Path) -> VideoVAE:
     return vae.to(torch.bfloat16).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
+def write_shard(path: Path, latent: Tensor, cover: Tensor, fps: Tensor, texts: list[Texts]) -> None:
+    """Write a shard, see above; the old file stays until the new one is whole."""
+    scratch = path.with_suffix(".tmp")
+    tensors = {"latent": latent.contiguous(), "cover": cover.contiguous(), "fps": fps.float()}
+    save_file(tensors, scratch, metadata={"texts": json.dumps(texts, ensure_ascii=False)})
+    scratch.rename(path)
+
+
 @torch.inference_mode()
-def encode_shard(vae: VideoVAE, seed: int, width: int, height: int, frames: int, split: str) -> dict[str, Tensor]:
-    """Render and encode SHARD scenes; returns latents, coverage per latent position (0..1), seeds and frame rates."""
-    latents, covers, rates = [], [], []
+def encode_shard(vae: VideoVAE, path: Path, seed: int, width: int, height: int, frames: int, split: str) -> None:
+    """Render and encode SHARD scenes and write them with their captions."""
+    latents, covers, rates, texts = [], [], [], []
     for i in range(SHARD):
-        rate = RATES[np.random.default_rng([seed, i]).integers(len(RATES))]
-        video, cover = render(draw_scene(seed + i, split), width, height, frames, rate)
+        rng = np.random.default_rng([seed, i])
+        rate = RATES[rng.integers(len(RATES))]
+        scene = draw_scene(seed + i, split)
+        video, cover = render(scene, width, height, frames, rate)
         x = torch.from_numpy(video).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1).to(torch.bfloat16)
         latents.append(vae.encode(x))
         covers.append(latent_cover(torch.from_numpy(cover)))
         rates.append(rate)
-    return {
-        "latent": torch.cat(latents).contiguous(),
-        "cover": torch.stack(covers),
-        "seed": torch.arange(seed, seed + SHARD),
-        "fps": torch.tensor(rates),
-    }
+        clip = [caption(scene, rng) for _ in range(CAPTIONS)]
+        texts.append({"clip": clip, "image": [image_caption(scene, rng) for _ in range(CAPTIONS // 2)]})
+    write_shard(path, torch.cat(latents), torch.stack(covers), torch.tensor(rates), texts)
 
 
 def latent_cover(cover: Tensor) -> Tensor:
@@ -73,29 +91,56 @@ def latent_cover(cover: Tensor) -> Tensor:
 
 
 @dataclass
-class Shapes:
-    """All shards of one shape, in memory."""
+class Clips:
+    """All clips of one shape; they stay in their files, which the processes of a machine share in memory."""
 
-    latent: Tensor  # (N, C, T, h, w)
-    cover: Tensor  # (N, T, h, w)
-    scenes: list[Scene]
-    fps: Tensor
+    files: list[Any] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)  # of each clip: file, row
+    texts: list[Texts] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def fps(self) -> NDArray[np.float64]:
+        """Frames per second of each clip."""
+        return np.array(self.rates)
+
+    def read(self, index: int, frames: int) -> tuple[Tensor, Tensor]:
+        """A clip's first latent frames (C, frames, h, w), and what moves in them (frames, h, w)."""
+        file, row = self.places[index]
+        return (
+            self.files[file].get_slice("latent")[row, :, :frames],
+            self.files[file].get_slice("cover")[row, :frames],
+        )
 
 
-def load_latents(folder: Path, split: str, rank: int = 0, world: int = 1) -> dict[tuple[int, int, int], Shapes]:
-    """Load this process's share of the shards: {(frames of latent, height, width): clips}."""
-    found: dict[tuple[int, int, int], list[dict[str, Tensor]]] = {}
-    for path in sorted(folder.glob(f"{split.replace(' ', '-')}-*.safetensors"))[rank::world]:
-        with safe_open(path, framework="pt") as file:
-            shard = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        t, h, w = shard["latent"].shape[2:]
-        found.setdefault((t, h, w), []).append(shard)
-    out = {}
-    for shape, shards in found.items():
-        whole = {name: torch.cat([s[name] for s in shards]) for name in ("latent", "cover", "seed", "fps")}
-        scenes = [draw_scene(int(seed), split) for seed in whole["seed"]]
-        out[shape] = Shapes(whole["latent"], whole["cover"], scenes, whole["fps"])
-    return out
+def load_latents(folder: Path, split: str) -> dict[tuple[int, int, int], Clips]:
+    """Open all shards: {(latent frames, height, width): clips}. A damaged file is reported and left out.
+
+    Raises ValueError when there is none.
+    """
+    found: dict[tuple[int, int, int], Clips] = {}
+    for path in sorted(folder.glob(f"{split.replace(' ', '-')}-*.safetensors")):
+        try:
+            file = safe_open(path, framework="pt")
+            texts = json.loads((file.metadata() or {})["texts"])
+            shape, rates = tuple(file.get_slice("latent").get_shape()), file.get_tensor("fps").tolist()
+        except KeyError as error:
+            log.warning("%s left out: it has no %s; encode it again with this version", path.name, error)
+            continue
+        except (SafetensorError, OSError, ValueError) as error:
+            log.warning("%s left out: it is damaged (%s)", path.name, error)
+            continue
+        clips = found.setdefault((shape[2], shape[3], shape[4]), Clips())
+        clips.places += [(len(clips.files), row) for row in range(shape[0])]
+        clips.files.append(file)
+        clips.texts += texts
+        clips.rates += rates
+    if not found:
+        raise ValueError(f"{folder} holds no {split} latents: make some with ./spacetime train latents")
+    return found
 
 
 def main() -> None:
@@ -120,9 +165,7 @@ def main() -> None:
         path = args.out / f"{args.split.replace(' ', '-')}-{n:05d}.safetensors"
         if path.exists():
             continue
-        shard = encode_shard(vae, base + n * SHARD, width, height, frames, args.split)
-        save_file(shard, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").rename(path)
+        encode_shard(vae, path, base + n * SHARD, width, height, frames, args.split)
         if n % 10 == 0:
             log.info("shard %d: %d x %d, %d frames", n, width, height, frames)
 

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Muon for the matrices, AdamW for the rest, an exponential moving average, and gradients shared over processes.
+"""Muon for the matrices, AdamW for the rest, and an exponential moving average; for whole and for sharded weights.
 
 Muon: Keller Jordan et al., https://kellerjordan.github.io/posts/muon/ (momentum orthogonalised by Newton-Schulz).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from .parallel import Owned, local, share_gradients
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
@@ -26,6 +29,13 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     return (x.T if tall else x).to(matrix.dtype)
 
 
+def orthogonalise_all(matrices: Sequence[Tensor]) -> Iterable[Tensor]:
+    """Orthogonalise each; of a sharded one, this process's rows (the whole is put together on its owner)."""
+    if matrices and isinstance(matrices[0], DTensor):
+        return Owned(matrices).map(orthogonalise)  # type: ignore[arg-type]
+    return (orthogonalise(m.flatten(1)) for m in matrices)
+
+
 class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised per matrix; convolution kernels count as matrices (outputs, inputs x taps)."""
 
@@ -38,15 +48,16 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Take one step of every matrix that has a gradient."""
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
+            chosen = [p for p in group["params"] if p.grad is not None]
+            for p in chosen:
                 buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonalise(p.grad.lerp(buffer, group["momentum"]).flatten(1))
-                scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update.view_as(p), alpha=-group["lr"] * scale)
+            directions = [p.grad.lerp(self.state[p]["momentum"], group["momentum"]) for p in chosen]
+            for p, update in zip(chosen, orthogonalise_all(directions), strict=True):
+                scale = max(1.0, p.shape[0] / p.shape[1:].numel()) ** 0.5
+                rows = local(p)
+                rows.mul_(1 - group["lr"] * group["weight_decay"])
+                rows.add_(update.view_as(rows), alpha=-group["lr"] * scale)
 
 
 class Optimisers:
@@ -56,15 +67,13 @@ class Optimisers:
         self, module: nn.Module, adam_only: tuple[str, ...] = (), muon_lr: float = 0.02, adam_lr: float = 2e-3
     ):
         """``adam_only``: parts of parameter names that are inputs, outputs or tables rather than hidden matrices."""
-        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-        hidden = [p for n, p in named if p.ndim >= 2 and not any(part in n for part in adam_only)]
-        chosen = {id(p) for p in hidden}
-        rest = [p for _, p in named if id(p) not in chosen]
-        self.parameters = hidden + rest
-        self.parts: list[torch.optim.Optimizer] = [
-            Muon(hidden, lr=muon_lr),
-            torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
-        ]
+        named = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        self.hidden = {n: p for n, p in named.items() if p.ndim >= 2 and not any(part in n for part in adam_only)}
+        self.rest = {n: p for n, p in named.items() if n not in self.hidden}
+        self.parameters = [*self.hidden.values(), *self.rest.values()]
+        self.muon = Muon(self.hidden.values(), lr=muon_lr)
+        self.adam = torch.optim.AdamW(self.rest.values(), lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
+        self.parts: list[torch.optim.Optimizer] = [self.muon, self.adam]
         self.base = [muon_lr, adam_lr]
         self.skipped = 0
 
@@ -72,7 +81,7 @@ class Optimisers:
         """Average gradients over processes, clip, step, clear. Returns False for a skipped non-finite step."""
         share_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, clip)
-        finite = bool(torch.isfinite(norm))
+        finite = bool(torch.isfinite(norm.full_tensor() if isinstance(norm, DTensor) else norm))
         if finite:
             for part, base in zip(self.parts, self.base, strict=True):
                 for group in part.param_groups:
@@ -84,6 +93,18 @@ class Optimisers:
             p.grad = None
         return finite
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The state by parameter name, zero where no step was taken yet: saved, and loaded into, as it is."""
+        state = {}
+        for name, p in self.hidden.items():
+            state[f"muon.{name}"] = self.muon.state[p].setdefault("momentum", torch.zeros_like(p))
+        for name, p in self.rest.items():
+            moments = self.adam.state[p]
+            if not moments:
+                moments.update(step=torch.tensor(0.0), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
+            state.update({f"adam.{name}.{key}": value for key, value in moments.items()})
+        return state
+
     def state_dict(self) -> dict[str, object]:
         """Return what :meth:`load_state_dict` needs to go on."""
         return {"parts": [part.state_dict() for part in self.parts], "skipped": self.skipped}
@@ -93,17 +114,6 @@ class Optimisers:
         for part, values in zip(self.parts, state["parts"], strict=True):  # type: ignore[call-overload]
             part.load_state_dict(values)
         self.skipped = int(state["skipped"])  # type: ignore[call-overload]
-
-
-def share_gradients(parameters: list[nn.Parameter]) -> None:
-    """Average gradients over all processes in one message; without processes, do nothing."""
-    if not dist.is_initialized():
-        return
-    grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    flat = torch.cat([g.reshape(-1) for g in grads]).div_(dist.get_world_size())
-    dist.all_reduce(flat)
-    for p, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-        p.grad = part.view_as(p)
 
 
 class Average:
@@ -123,3 +133,19 @@ class Average:
                 self.values[k].lerp_(v, 1 - decay)
             else:
                 self.values[k].copy_(v)
+
+    @contextmanager
+    def within(self, module: nn.Module) -> Iterator[None]:
+        """Let the module hold the averaged values for a while; its own come back bit for bit."""
+        self._swap(module)
+        try:
+            yield
+        finally:
+            self._swap(module)
+
+    @torch.no_grad()
+    def _swap(self, module: nn.Module) -> None:
+        for k, v in module.state_dict().items():
+            mine = self.values[k].clone()
+            self.values[k].copy_(v)
+            v.copy_(mine)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Join the averaged weights of a VAE run and a transformer run into one checkpoint that the nodes load.
 
-``./spacetime train publish --vae runs/vae/run.pt --dit runs/dit/run.pt``
+``./spacetime train publish --vae runs/vae/run.pt --dit runs/dit``
 """
 
 from __future__ import annotations
@@ -12,29 +12,41 @@ from pathlib import Path
 import torch
 
 from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..models.dit import DiTConfig
+from ..models.text import TextConfig
 from ..models.vae import VideoVAE
 from .common import log
+from .saves import RunError, facts, latest, load_step
 from .train_dit import Trained
+
+
+def averaged(run: Path) -> tuple[Trained, int]:
+    """The averaged weights of a transformer's run at its last saved step, and that step. Raises RunError."""
+    step = latest(run)
+    if step is None:
+        raise RunError(f"{run} holds no saved step: train one with ./spacetime train dit --out {run}")
+    about = facts(step)
+    model = Trained(DiTConfig(**about["dit"]), TextConfig.from_dict(about["text"]))
+    load_step(step, {f"average.{name}": value for name, value in model.state_dict().items()})
+    return model, int(about["step"])
 
 
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vae", type=Path, default=Path("runs/vae/run.pt"))
-    parser.add_argument("--dit", type=Path, default=Path("runs/dit/run.pt"))
+    parser.add_argument("--dit", type=Path, default=Path("runs/dit"))
     parser.add_argument("--out", type=Path, default=Path("weights/spacetime-nano.safetensors"))
     args = parser.parse_args()
     log.setLevel("INFO")
     vae = VideoVAE()
     vae_run = torch.load(args.vae, weights_only=True)
     vae.load_state_dict(vae_run["average"])
-    dit_run = torch.load(args.dit, weights_only=True)
-    model = Trained(tuple(dit_run["pieces"]))
-    model.load_state_dict(dit_run["average"])
+    model, steps = averaged(args.dit)
     info = {
         "name": "spacetime-nano",
         "vae_steps": vae_run["step"],
-        "dit_steps": dit_run["step"],
+        "dit_steps": steps,
         "licence": "GPL-3.0-or-later",
     }
     save_checkpoint(args.out, model.dit, vae, model.text, info)

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Typed settings of a training run: the tables of ``training/configs/NAME.toml``, changed by ``--set key=value``.
+
+``[dit]``, ``[vae]`` and ``[text]`` are the sizes of the networks (the dataclasses in models/), ``[train.dit]``,
+``[train.vae]`` and ``[train.text]`` how each is trained (the dataclasses below). What a file leaves out has the
+default that stands here; a name that does not exist is refused with the nearest one that does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ..models.dit import DiTConfig
+from ..models.text import TextConfig
+from ..models.vae import VAEConfig
+from .noise import Mix
+
+CONFIGS = Path(__file__).parent / "configs"
+T = TypeVar("T")
+
+
+class SettingError(ValueError):
+    """A setting that does not exist or has a wrong value; the message names it and what fits."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How any part is trained."""
+
+    minutes: float = 60.0  # of wall clock; the learning rate follows it
+    steps: int = 0  # if not 0, the run has this many steps instead
+    stop_at: int = 0  # if not 0, stop after this step, to go on later
+    batches: int = 0  # in one step, dealt out to the processes; 0: one for each process
+    seed: int = 0
+    muon_lr: float = 0.02
+    adam_lr: float = 2e-3
+    warmup: int = 100  # steps
+    cooldown: float = 0.4  # last share of the run, in which the learning rate falls
+    clip: float = 1.0  # largest norm of the gradient
+    average: float = 0.998  # decay of the weights' moving average
+    log_every: int = 50  # steps
+    save_every: int = 250  # steps; validation too
+    sample_every: int = 2000  # steps between film strips; 0: none
+    keep: int = 2  # saved steps
+    shard: str = "auto"  # split the weights over the processes: yes, no, or where a copy takes half the memory
+    recompute: bool = False  # forget activations and compute them again in the backward pass: less memory, 4/3 the work
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can have."""
+        for name in ("log_every", "save_every", "keep", "warmup"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} = {getattr(self, name)}: must be at least 1")
+        if self.steps <= 0 and self.minutes <= 0:
+            raise SettingError(f"minutes = {self.minutes:g}, steps = {self.steps}: one of them must be more than 0")
+        if self.shard not in ("auto", "yes", "no"):
+            raise SettingError(f"shard = {self.shard!r}: must be auto, yes or no")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What clips are drawn when ``at`` (0..1) of the run is over; between two stages all is interpolated."""
+
+    at: float
+    side: float  # pixels: clips are not larger than side x side, nor smaller than every clip there is
+    frames: dict[str, float] = field(default_factory=dict)  # latent frames: how often
+
+
+@dataclass(frozen=True)
+class TrainDiT(Schedule):
+    """How transformer and text encoder are trained on latents."""
+
+    latents: str = "runs/latents"
+    tokens: int = 4096  # in a batch
+    stages: tuple[Stage, ...] = (
+        Stage(0.0, 256, {"1": 0.35, "3": 0.25, "5": 0.40}),
+        Stage(1.0, 512, {"1": 0.10, "3": 0.10, "5": 0.60, "9": 0.20}),
+    )
+    dropped_text: float = 0.1  # share of clips without text, which guidance needs
+    misspelt: float = 0.1  # share of words in which a letter is lost, so that letters are learnt
+    emphasis: float = 3.0  # further weight of the loss where something moves
+    noise: Mix = field(default_factory=Mix)
+    samples: str = "weights/spacetime-nano.safetensors"  # the checkpoint whose VAE decodes film strips
+
+
+@dataclass(frozen=True)
+class TrainVAE(Schedule):
+    """How the VAE is trained on rendered scenes."""
+
+    average: float = 0.999
+    save_every: int = 500
+    latent_noise: float = 0.1  # largest standard deviation of the noise that decoding learns to stand
+    emphasis: float = 5.0  # further weight of the loss where something moves
+    freeze_encoder: bool = False  # train the decoder only, latents stay as they are
+
+
+@dataclass(frozen=True)
+class TrainText(Schedule):
+    """How the text encoder is taught the captions' facts."""
+
+    minutes: float = 2.0
+    muon_lr: float = 0.01
+    warmup: int = 20
+    captions: int = 128  # in a batch
+
+
+@dataclass(frozen=True)
+class Train:
+    """How each part is trained."""
+
+    dit: TrainDiT = field(default_factory=TrainDiT)
+    vae: TrainVAE = field(default_factory=TrainVAE)
+    text: TrainText = field(default_factory=TrainText)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole config file."""
+
+    dit: DiTConfig = field(default_factory=DiTConfig)
+    vae: VAEConfig = field(default_factory=VAEConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    train: Train = field(default_factory=Train)
+
+    def __post_init__(self) -> None:
+        """Refuse networks that do not fit each other."""
+        if self.dit.text_dim != self.text.dim:
+            raise SettingError(f"dit.text_dim = {self.dit.text_dim}, text.dim = {self.text.dim}: must be the same")
+        if self.dit.channels != self.vae.channels:
+            raise SettingError(
+                f"dit.channels = {self.dit.channels}, vae.channels = {self.vae.channels}: must be the same"
+            )
+        for name, config in (("dit", self.dit), ("text", self.text)):
+            if config.dim % (2 * config.heads):
+                raise SettingError(
+                    f"{name}.dim = {config.dim}: must be a multiple of 2 x {name}.heads = {2 * config.heads}"
+                )
+
+
+def load_settings(name: str, part: str = "dit", changes: Sequence[str] = ()) -> Settings:
+    """Read a config by name (nano, small, ...) or path and apply ``key=value`` changes.
+
+    A key is written in full (``train.dit.tokens``), or shorter where it belongs to ``part`` (``tokens``). Raises
+    SettingError.
+    """
+    path = Path(name) if name.endswith(".toml") else CONFIGS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(p.stem for p in sorted(CONFIGS.glob("*.toml")))
+        raise SettingError(f"there is no config {name!r}; there are {known}, or give the path of a .toml file")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path.name}: {error}") from error
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise SettingError(f"--set {change}: write it as key=value")
+        _put(table, full_key(key.strip(), part), _value(text.strip()))
+    return build(Settings, table)
+
+
+def full_key(key: str, part: str) -> list[str]:
+    """``tokens`` to [train, dit, tokens]; keys that begin with a table of the file stay."""
+    words = key.split(".")
+    return words if words[0] in {f.name for f in fields(Settings)} else ["train", part, *words]
+
+
+def build(kind: type[T], table: dict[str, Any], where: str = "") -> T:
+    """Make a dataclass of a TOML table, checking names and types. Raises SettingError."""
+    hints = get_type_hints(kind)
+    for name in table:
+        if name not in hints:
+            near = difflib.get_close_matches(name, hints, 1, 0.5)
+            advice = f"did you mean {where}{near[0]}?" if near else f"there are {', '.join(hints)}"
+            raise SettingError(f"there is no setting {where}{name}; {advice}")
+    values = {name: _convert(hints[name], value, where + name) for name, value in table.items()}
+    try:
+        return kind(**values)
+    except SettingError as error:
+        raise SettingError(f"{where}{error}") from error
+    except TypeError as error:
+        raise SettingError(f"{where.rstrip('.')}: {error}") from error
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    if is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise SettingError(f"{where} = {value!r}: must be a table")
+        return build(kind, value, where + ".")
+    if get_origin(kind) in (Union, types.UnionType):
+        return value
+    if get_origin(kind) is tuple and isinstance(value, list):
+        parts = get_args(kind)
+        if len(parts) != 2 or parts[1] is not Ellipsis:
+            if len(value) != len(parts):
+                raise SettingError(f"{where} = {value!r}: must be {len(parts)} values")
+            return tuple(_convert(p, v, f"{where}[{i}]") for i, (p, v) in enumerate(zip(parts, value, strict=True)))
+        return tuple(_convert(parts[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return {k: _convert(get_args(kind)[1], v, f"{where}.{k}") for k, v in value.items()}
+    plain = get_origin(kind) or kind
+    if plain is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool):
+        raise SettingError(f"{where} = {value!r}: must be {_NAMES.get(plain, plain.__name__)}")
+    return value
+
+
+_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", tuple: "a list"}
+
+
+def _value(text: str) -> Any:
+    """A value as TOML writes it; anything else is a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(table: dict[str, Any], key: list[str], value: Any) -> None:
+    for word in key[:-1]:
+        inner = table.setdefault(word, {})
+        if not isinstance(inner, dict):
+            raise SettingError(f"{'.'.join(key)}: {word} is no table")
+        table = inner
+    table[key[-1]] = value
