@@ -11,8 +11,14 @@ class SpacetimeExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return the nodes."""
-        from . import folders, latent, loader, routes, sampler, video
+        from . import folders, latent, loader, operations, routes, sampler, video
 
         folders.register()
         routes.register()
-        return [loader.LoadSpacetimeModel, latent.EmptySpacetimeLatent, sampler.SpacetimeSampler, *video.NODES]
+        return [
+            loader.LoadSpacetimeModel,
+            latent.EmptySpacetimeLatent,
+            sampler.SpacetimeSampler,
+            *video.NODES,
+            *operations.NODES,
+        ]

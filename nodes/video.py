@@ -166,11 +166,11 @@ def lazy_decode(
     """Return a VIDEO that decodes ``clip`` ((1, C, T, h, w), for an image VAE (T, C, h, w)) while it is read."""
     width, height = vae_stream.pixel_size(vae, clip)
     count = vae_stream.frame_count(vae, clip.shape[2] if clip.ndim == 5 else clip.shape[0])
-    make = partial(_decode, vae, clip, count)
+    make = partial(decode_with_progress, vae, clip, count)
     return LazyVideo(make, width, height, count, rate, audio=audio, made_by=made_by)
 
 
-def _decode(vae: Any, clip: Tensor, count: int) -> Iterator[Frame]:
+def decode_with_progress(vae: Any, clip: Tensor, count: int) -> Iterator[Frame]:
     """Decode with progress and cancel in whichever node reads: both belong to the node that runs now."""
     return vae_stream.decode_frames(vae, clip, _Progress(count).show)
 

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sound of a video of many parts: the originals' own where they play, silence where nothing is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .plan import Kept, Part
+
+
+def soundtrack(parts: Iterable[Part], rate: Fraction) -> dict[str, Any] | None:
+    """Return the host's AUDIO for the parts one after the other at ``rate`` frames per second; None if all is silent.
+
+    The first sound's sample rate holds for all; channels are those of the richest.
+    """
+    plays: list[tuple[int, Kept | None]] = []
+    for part in parts:
+        plays.append((part.count, part if isinstance(part, Kept) else part.sound))
+    sounds: dict[int, dict[str, Any] | None] = {}
+    for _, kept in plays:
+        if kept is not None and id(kept.original) not in sounds:
+            sounds[id(kept.original)] = kept.original.stream.audio()
+    found = [sound for sound in sounds.values() if sound is not None]
+    if not found:
+        return None
+    samples = int(found[0]["sample_rate"])
+    channels = max(min(2, sound["waveform"].shape[1]) for sound in found)
+    waves = {key: None if sound is None else _wave(sound, samples, channels) for key, sound in sounds.items()}
+    pieces, done = [], 0
+    for count, kept in plays:
+        begin, end = (round(frame * samples / rate) for frame in (done, done + count))
+        wave = None if kept is None else waves[id(kept.original)]
+        start = 0 if kept is None else round(kept.begin * samples / kept.original.rate)
+        pieces.append(_piece(wave, start, end - begin, channels))
+        done += count
+    return {"waveform": torch.cat(pieces, 1)[None], "sample_rate": samples}
+
+
+def _wave(sound: dict[str, Any], samples: int, channels: int) -> Tensor:
+    """A sound's waveform (channels, samples), resampled where it has another rate."""
+    wave = sound["waveform"].detach().float().cpu().reshape(-1, *sound["waveform"].shape[-2:])[0]
+    wave = wave if wave.shape[0] <= 2 else wave.mean(0, keepdim=True)
+    own = int(sound["sample_rate"])
+    if own != samples and wave.shape[1]:
+        wave = F.interpolate(wave[None], size=max(1, round(wave.shape[1] * samples / own)), mode="linear")[0]
+    return wave.expand(channels, -1)
+
+
+def _piece(wave: Tensor | None, start: int, length: int, channels: int) -> Tensor:
+    piece = torch.zeros(channels, length)
+    if wave is not None:
+        part = wave[:, start : start + length]
+        piece[:, : part.shape[1]] = part
+    return piece

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clips, the picture and the mask that the example workflows start from: ``python -P host/entry.py
+training.example_inputs`` renders them into ``workflows/inputs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ..video.reader import Audio
+from ..video.writer import write_video
+from .world import Scene, render
+
+FOLDER = Path(__file__).resolve().parent.parent / "workflows" / "inputs"
+FPS, FRAMES, SIDE = 8, 25, 256
+CLIPS = {
+    "panda_snow": Scene("red panda", "snow", "right", "still", 0.5, (-0.2, 0.3), 3, 11),
+    "turtle_beach": Scene("turtle", "beach", "right", "still", 0.48, (0.0, 0.2), 5, 12),
+    "balloon_meadow": Scene("balloon", "meadow", "sway", "still", 0.5, (0.1, -0.4), 7, 13),
+}
+PICTURE = Scene("penguin", "beach", "jump", "still", 0.5, (0.0, 0.3), 9, 14)
+
+
+def melody(seconds: float, rate: int = 22050) -> Audio:
+    """A few soft notes, so that one sees what becomes of a clip's sound."""
+    time = np.arange(round(seconds * rate)) / rate
+    note = np.array([261.6, 329.6, 392.0, 523.3])[(time * 2).astype(int) % 4]
+    wave = 0.2 * np.sin(2 * np.pi * note * time) * np.exp(-3 * (time * 2 % 1))
+    return Audio(wave[None].astype(np.float32), rate)
+
+
+def main() -> None:
+    """Render everything."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, scene in CLIPS.items():
+        frames, _ = render(scene, SIDE, SIDE, FRAMES, FPS)
+        sound = melody(FRAMES / FPS) if name == "panda_snow" else None
+        write_video(FOLDER / f"{name}.mp4", iter(frames), fps=FPS, audio=sound, crf=17)
+    frames, cover = render(PICTURE, SIDE, SIDE, 1, FPS)
+    Image.fromarray(frames[0]).save(FOLDER / "penguin_beach.png")
+    around = cv2.dilate(cover[0], np.ones((41, 41), np.uint8))
+    Image.fromarray((around > 0).astype(np.uint8) * 255).save(FOLDER / "penguin_mask.png")
+
+
+if __name__ == "__main__":
+    main()
