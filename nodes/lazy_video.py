@@ -9,6 +9,7 @@ names the node that made the video.
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import logging
 import os
@@ -29,6 +30,7 @@ from comfy_api.latest import Input, Types
 from ..video.errors import VideoError
 from ..video.frames import Frame, as_rate, to_floats
 from ..video.reader import Audio, read_frames
+from ..video.sound import SoundStream, as_stream
 from ..video.writer import VideoWriter, write_video
 from .vae_stream import is_out_of_memory
 
@@ -38,7 +40,8 @@ log = logging.getLogger(__name__)
 class LazyVideo(Input.Video):
     """A VIDEO of ``count`` frames that ``make_frames()`` yields as uint8 (height, width, 3) each time it is called.
 
-    ``rate`` is in frames per second; ``audio`` a host AUDIO or None; ``made_by`` names the node, for error messages.
+    ``rate`` is in frames per second; ``audio`` a host AUDIO or None, ``sound`` one that is read while it is used;
+    ``made_by`` names the node, for error messages. Without ``keep_copy`` every reader makes the frames anew.
     """
 
     def __init__(
@@ -50,13 +53,15 @@ class LazyVideo(Input.Video):
         rate: float | Fraction,
         *,
         audio: dict[str, Any] | None = None,
+        sound: SoundStream | None = None,
         made_by: str = "an earlier node",
+        keep_copy: bool = True,
     ) -> None:
         self._rate = as_rate(rate)
         self._size = (int(width), int(height))
-        self._source = _Source(make_frames, int(count), self._rate, self._size, made_by)
+        self._source = _Source(make_frames, int(count), self._rate, self._size, made_by, keep_copy)
         self._begin, self._end = 0, int(count)
-        self._audio = audio
+        self._audio, self._sound = audio, sound
 
     # -- what stock nodes ask; each answered without a frame
 
@@ -102,13 +107,18 @@ class LazyVideo(Input.Video):
         """Return the sound as the host's AUDIO, or None."""
         return self._audio
 
+    def sound(self) -> SoundStream | None:
+        """Return the sound, to be read piece by piece, or None."""
+        audio = to_audio(self._audio)
+        return as_stream(audio) if audio is not None else self._sound
+
     def get_components(self) -> Types.VideoComponents:
         """Return all frames at once as IMAGE (frames, height, width, 3): the one call that takes memory for all."""
         width, height = self._size
         images = torch.empty(self.get_frame_count(), height, width, 3)
         for index, frame in enumerate(self.frames()):
             images[index] = to_floats(frame)
-        return Types.VideoComponents(images=images, audio=self._audio, frame_rate=self._rate)
+        return Types.VideoComponents(images=images, audio=self.get_audio(), frame_rate=self._rate)
 
     def as_trimmed(
         self, start_time: float | None = None, duration: float | None = None, strict_duration: bool = False
@@ -126,10 +136,11 @@ class LazyVideo(Input.Video):
         end = min(count, begin + wanted) if wanted else count
         if end <= begin or (strict_duration and end - begin < wanted):
             return None
-        part = type(self).__new__(type(self))
-        part._rate, part._size, part._source = self._rate, self._size, self._source
+        part = copy.copy(self)
         part._begin, part._end = self._begin + begin, self._begin + end
         part._audio = _cut_audio(self._audio, begin / self._rate, end / self._rate)
+        if self._sound is not None:
+            part._sound = self._sound.cut(float(begin / self._rate), float((end - begin) / self._rate))
         return part
 
     def save_to(
@@ -162,7 +173,7 @@ class LazyVideo(Input.Video):
             path,
             self.frames(),
             fps=self._rate,
-            audio=to_audio(self._audio),
+            audio=self.sound(),
             metadata=metadata,
             crf=crf,
             container=container,
@@ -202,7 +213,9 @@ class _Source:
         rate: Fraction,
         size: tuple[int, int],
         made_by: str,
+        keep_copy: bool,
     ) -> None:
+        self._keep_copy = keep_copy
         self._make, self._count, self._rate, self._size = make_frames, count, rate, size
         self._made_by = made_by
         self._spooled: Path | None = None
@@ -222,7 +235,7 @@ class _Source:
         """Yield the frames as they are made and keep a copy, if the last one is reached and the disk has room."""
         with contextlib.ExitStack() as stack:
             writer: VideoWriter | None = None
-            path = self._spool_path()
+            path = self._spool_path() if self._keep_copy else None
             if path is not None:
                 writer = stack.enter_context(VideoWriter(path, fps=self._rate, container="mkv", codec="lossless"))
             for count, frame in enumerate(self._checked(stack), 1):

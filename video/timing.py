@@ -50,8 +50,9 @@ class Timing:
         return (int(tick) * self.base for tick in self.ticks)
 
     def count_of(self, fps: Fraction | None, start: Fraction = Fraction(0), duration: Fraction | None = None) -> int:
-        """Return how many frames ``resample`` gives of these pictures: at ``fps``, from ``start`` for ``duration``."""
+        """Return how many frames ``resample`` gives of these pictures; a ``duration`` of 0 or None goes to the end."""
         timed = ((time, None) for time in self.times())
+        duration = duration or None
         shown: Any = resample(cast(Any, timed), self.rate, fps, start, duration)
         return sum(1 for _ in shown)
 
