@@ -93,11 +93,13 @@ def resample(
     fps: Fraction | None = None,
     start: Fraction = Fraction(0),
     duration: Fraction | None = None,
+    gone: Fraction | None = None,
 ) -> Iterator[Frame]:
     """Yield the frames shown from ``start`` for ``duration`` seconds (None: to the end), one at a time.
 
     ``timed`` yields (time in seconds, frame) in order. With ``fps`` the output is at that constant rate, each output
-    frame being the one on show at its time; without, every source frame comes once.
+    frame being the one on show at its time; without, every source frame comes once. ``gone`` is when the last frame
+    goes, if it does not stand for one frame's time.
     """
     slack = Fraction(1, 4) / source_rate  # containers round time stamps: less than this is no difference
     end = None if duration is None else start + duration
@@ -118,7 +120,7 @@ def resample(
             count += 1
         held = (time, frame)
     if held is not None:
-        last = held[0] + 1 / source_rate
+        last = held[0] + 1 / source_rate if gone is None or gone <= held[0] else gone
         end = last if end is None else min(end, last)
         while start + count / fps < end - slack:
             yield held[1]

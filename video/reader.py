@@ -114,14 +114,18 @@ def _resampled(
     keep_whole: bool,
 ) -> Iterator[Frame]:
     if is_animation(source):
-        yield from resample(animation_frames(source, background), read_timing(source).rate, fps, start, duration)
+        timing = read_timing(source)
+        timed = animation_frames(source, background)
+        yield from resample(timed, timing.rate, fps, start, duration, timing.end)
         return
     with open_container(source) as container:
         stream = video_stream(container, source)
-        # where the rate varies, only the packets tell how long the last frame stands
-        rate = stated_rate(container, stream) if fps is None else read_timing(source).rate
         timed = timed_frames(container, source, start, background=background, keep_whole=keep_whole)
-        yield from resample(timed, rate, fps, start, duration)
+        if fps is None:
+            yield from resample(timed, stated_rate(container, stream), None, start, duration)
+            return
+        timing = read_timing(source)  # where the rate varies, only the packets tell how long the last frame stands
+        yield from resample(timed, timing.rate, fps, start, duration, timing.end)
 
 
 def read_audio(source: Source, *, start: float = 0.0, duration: float | None = None) -> Audio | None:

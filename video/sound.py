@@ -153,9 +153,9 @@ def _channels(layout: str) -> int:
 class SoundWriter:
     """Encodes sound step by step, in time with the picture."""
 
-    def __init__(self, audio: Audio | SoundStream, codec: str) -> None:
+    def __init__(self, audio: Audio | SoundStream, codec: str, bits_per_channel: int = 0) -> None:
         self._sound = audio if isinstance(audio, SoundStream) else as_stream(audio)
-        self._codec = codec
+        self._codec, self._bits = codec, bits_per_channel
         rate = self._sound.rate
         self._out_rate = 48000 if codec == "libopus" or (codec == "aac" and rate not in AAC_RATES) else rate
         self._pieces: Iterator[np.ndarray] | None = None
@@ -169,6 +169,8 @@ class SoundWriter:
         if not _takes(self._codec, self._out_rate, layout):
             layout = "stereo"
         self._stream = container.add_stream(self._codec, rate=self._out_rate, layout=layout)
+        if self._bits:
+            self._stream.bit_rate = self._bits * _channels(layout)
         self._pieces = self._sound.pieces()
 
     def write(self, container: Any, until: Fraction) -> None:

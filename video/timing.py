@@ -53,7 +53,7 @@ class Timing:
         """Return how many frames ``resample`` gives of these pictures; a ``duration`` of 0 or None goes to the end."""
         timed = ((time, None) for time in self.times())
         duration = duration or None
-        shown: Any = resample(cast(Any, timed), self.rate, fps, start, duration)
+        shown: Any = resample(cast(Any, timed), self.rate, fps, start, duration, self.end)
         return sum(1 for _ in shown)
 
 

@@ -2,19 +2,15 @@
 """A video file from a stream of frames: one frame in memory, and either a whole file or none.
 
 The file is written under another name in the same folder and renamed when it is complete; after an error or a
-cancel nothing is left.
+cancel nothing is left. What can be written, and how, stands in the data files of ``formats``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,39 +22,35 @@ import numpy as np
 from av.video.reformatter import Colorspace
 
 from .errors import VideoError, name_of
+from .formats import DEFAULT_LEVEL, Encoder, Format, find_pair, pick_encoder, settings_of
 from .frames import Frame, as_rate, check_frame
+from .sink import Sink, plain_errors
 from .sound import Audio, SoundStream, SoundWriter
+from .tags import write_tags
 
-# Codecs as data. container: (libav's muxer, its audio codec, the video codecs it takes)
-CONTAINERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "mp4": ("mp4", "aac", ("h264", "av1")),
-    "mkv": ("matroska", "aac", ("h264", "av1", "lossless")),
-    "webm": ("webm", "libopus", ("av1",)),
-}
-# codec: (libav's encoder, pixel format, quality option, options)
-CODECS: dict[str, tuple[str, str, str, dict[str, str]]] = {
-    "h264": ("libx264", "yuv420p", "crf", {"preset": "medium"}),
-    "av1": ("libsvtav1", "yuv420p", "crf", {"preset": "8"}),
-    "lossless": ("libx264rgb", "rgb24", "qp", {"preset": "ultrafast"}),  # exact RGB, for spooling
-}
-DEFAULT_CRF = {"h264": 18.0, "av1": 28.0, "lossless": 0.0}
-LEAST_FREE_BYTES = 8 << 20
 BT709 = 1  # ISO/IEC 23091-2 number, the same for primaries, transfer and matrix
+Step = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
 class WrittenVideo:
-    """What was written: number of frames, size in the file (even numbers), frames per second."""
+    """What was written: number of frames, size in the file, frames per second, and libav's encoder."""
 
     frames: int
     width: int
     height: int
     fps: Fraction
+    encoder: str
 
     @property
     def duration(self) -> float:
         """Length in seconds."""
         return float(self.frames / self.fps)
+
+
+def text_tags(metadata: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return metadata as tags: values that are no strings as JSON."""
+    return {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
 
 
 def write_video(
@@ -79,9 +71,13 @@ def write_video(
     different sizes, a full disk and an unknown container or codec; what ``frames`` raises passes through. In each case
     nothing is left behind.
     """
-    with VideoWriter(
-        target, fps=fps, audio=audio, metadata=metadata, crf=crf, container=container, codec=codec
-    ) as writer:
+    writer = VideoWriter(target, fps=fps, audio=audio, metadata=metadata, crf=crf, container=container, codec=codec)
+    return write_all(writer, frames)
+
+
+def write_all(writer: Any, frames: Iterable[Frame], *steps: Step) -> WrittenVideo:
+    """Write ``frames`` with a writer and finish it with ``steps``; in any trouble nothing is left behind."""
+    with writer:
         source = iter(frames)
         try:
             for frame in source:
@@ -90,11 +86,16 @@ def write_video(
             close = getattr(source, "close", None)  # ends a generator now, so that what it holds is released
             if close is not None:
                 close()
-        return writer.finish()
+        written: WrittenVideo = writer.finish(*steps)
+        return written
 
 
 class VideoWriter:
-    """Writes a video frame by frame; a context manager that leaves no file unless ``finish`` was reached."""
+    """Writes a video frame by frame; a context manager that leaves no file unless ``finish`` was reached.
+
+    ``quality`` is one of ``formats.LEVELS``; a ``crf`` on the codec's own scale goes before it. With ``hardware`` an
+    encoder in hardware is taken where there is one that works.
+    """
 
     def __init__(
         self,
@@ -106,27 +107,28 @@ class VideoWriter:
         crf: float | None = None,
         container: str = "mp4",
         codec: str = "h264",
+        quality: str = DEFAULT_LEVEL,
+        hardware: bool = False,
     ) -> None:
-        if container not in CONTAINERS:
-            raise VideoError(f'Videos cannot be written as "{container}": use one of {", ".join(CONTAINERS)}.')
-        if codec not in CONTAINERS[container][2]:
-            raise VideoError(f'{container} files take {" or ".join(CONTAINERS[container][2])}, not "{codec}".')
+        self._format: Format = find_pair(container, codec)
         self.fps = as_rate(fps)
-        self._kind, self._codec = container, codec
-        self._crf = DEFAULT_CRF[codec] if crf is None else float(crf)
-        self._tags = {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in (metadata or {}).items()}
-        self._sound = None if audio is None else SoundWriter(audio, CONTAINERS[container][1])
-        self._sink = _Sink(target)
+        self._level, self._crf, self._hardware = quality, crf, hardware
+        self._tags = text_tags(metadata)
+        kind = self._format.container
+        self._sound = None if audio is None or not kind.sound else SoundWriter(audio, kind.sound, kind.sound_bits)
+        self._sink = Sink(target)
         self._name = name_of(target)
         self._container: Any = None
         self._stream: Any = None
+        self._encoder: Encoder | None = None
+        self._palette: _Palette | None = None
         self._shape: tuple[int, ...] | None = None
         self.count = 0
 
     def write(self, frame: Frame) -> None:
-        """Append one frame, uint8 (height, width, 3). Odd sizes get their last row or column twice."""
+        """Append one frame, uint8 (height, width, 3). Where a codec takes even sizes only, edges are repeated."""
         shape = check_frame(frame).shape
-        with _plain_errors(self._name):
+        with plain_errors(self._name):
             if self._shape is None:
                 self._start(shape)
             elif shape != self._shape:
@@ -134,30 +136,34 @@ class VideoWriter:
                     f"Frame {self.count + 1} is {shape[1]}x{shape[0]} pixels, but the video is "
                     f"{self._shape[1]}x{self._shape[0]}."
                 )
-            height, width = shape[:2]
-            even = (
-                np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge") if height % 2 or width % 2 else frame
-            )
-            self._container.mux(self._stream.encode(self._picture(even)))
+            extra = self._stream.height - shape[0], self._stream.width - shape[1]
+            whole = np.pad(frame, ((0, extra[0]), (0, extra[1]), (0, 0)), "edge") if any(extra) else frame
+            for picture in self._pictures(whole):
+                self._container.mux(self._stream.encode(picture))
             self.count += 1
             if self._sound is not None:  # sound follows the picture, else the muxer would hold back all of it
                 self._sound.write(self._container, self.count / self.fps)
 
-    def finish(self) -> WrittenVideo:
-        """Complete the file and give it its name. Raises VideoError when there was no frame."""
-        if self._shape is None:
+    def finish(self, *steps: Step) -> WrittenVideo:
+        """Complete the file, run ``steps`` on it, and give it its name. Raises VideoError when there was no frame."""
+        if self._shape is None or self._encoder is None:
             raise VideoError(f"There are no frames to write to {self._name}.")
-        with _plain_errors(self._name):
+        with plain_errors(self._name):
+            for picture in self._palette.rest() if self._palette is not None else ():
+                self._container.mux(self._stream.encode(picture))
             self._container.mux(self._stream.encode(None))
             if self._sound is not None:
                 self._sound.finish(self._container)
+            written = WrittenVideo(self.count, self._stream.width, self._stream.height, self.fps, self._encoder.name)
             self._container.close()
             self._container = None
-            self._sink.keep()
-        return WrittenVideo(self.count, self._stream.width, self._stream.height, self.fps)
+            self._sink.keep(lambda path: write_tags(path, self._format.container.tags, self._tags), *steps)
+        return written
 
     def abort(self) -> None:
         """Stop and remove what was written so far. Does nothing after ``finish``."""
+        if self._sound is not None:
+            self._sound.close()
         if self._container is not None:
             with contextlib.suppress(av.FFmpegError, OSError):  # a full disk fails again here; the first error counts
                 self._container.close()
@@ -173,85 +179,71 @@ class VideoWriter:
         self.abort()
 
     def _start(self, shape: tuple[int, ...]) -> None:
-        muxer = CONTAINERS[self._kind][0]
-        encoder, pixels, quality, options = CODECS[self._codec]
-        flags = {"movflags": "use_metadata_tags"} if muxer == "mp4" else {}  # else mp4 drops tags it does not know
-        self._container = av.open(self._sink.open(), mode="w", format=muxer, options=flags)
-        self._container.metadata.update(self._tags)
-        stream = self._container.add_stream(encoder, rate=self.fps)
-        stream.width, stream.height = shape[1] + shape[1] % 2, shape[0] + shape[0] % 2
-        stream.pix_fmt = pixels
-        key_frames = str(max(1, round(2 * self.fps)))  # one every two seconds: players can seek
-        stream.options = {**options, quality: f"{self._crf:g}", "g": key_frames}
-        if pixels.startswith("yuv"):
+        codec, kind = self._format.codec, self._format.container
+        height, width = (side + side % 2 if codec.even else side for side in shape[:2])
+        encoder = pick_encoder(codec, (width, height), self.fps, self._level, self._hardware)
+        options = settings_of(codec, encoder, self.fps, self._level, self._crf)
+        self._container = av.open(self._sink.open(), mode="w", format=kind.muxer, options=dict(kind.options))
+        if kind.tags == "header":
+            self._container.metadata.update(self._tags)
+        stream = self._container.add_stream(encoder.name, rate=self.fps)
+        stream.width, stream.height, stream.pix_fmt, stream.options = width, height, encoder.pixels, options
+        if codec.tag and kind.muxer in ("mp4", "mov"):
+            stream.codec_context.codec_tag = codec.tag
+        if encoder.matrix == "bt709":
             context = stream.codec_context
             context.color_primaries = context.color_trc = context.colorspace = BT709
             context.color_range = 1
+        if encoder.palette:
+            self._palette = _Palette(width, height, self.fps, int(codec.levels[self._level]))
         if self._sound is not None:
             self._sound.add_to(self._container)
-        self._stream, self._shape = stream, shape
+        self._stream, self._shape, self._encoder = stream, shape, encoder
 
-    def _picture(self, frame: Frame) -> av.VideoFrame:
+    def _pictures(self, frame: Frame) -> Iterator[av.VideoFrame]:
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        if self._stream.pix_fmt.startswith("yuv"):
-            picture = picture.reformat(format=self._stream.pix_fmt, dst_colorspace=Colorspace.ITU709)
+        assert self._encoder is not None
+        if self._palette is None and self._encoder.pixels != "rgb24":
+            matrix = {"bt709": Colorspace.ITU709, "bt601": Colorspace.ITU601}[self._encoder.matrix]
+            picture = picture.reformat(format=self._encoder.pixels, dst_colorspace=matrix)
         picture.pts, picture.time_base = self.count, 1 / self.fps
-        return picture
-
-
-class _Sink:
-    """Where the bytes go: a hidden file beside the target, or the given file object from its position on."""
-
-    def __init__(self, target: str | os.PathLike[str] | BinaryIO) -> None:
-        self._path: Path | None = None
-        self._temporary: Path | None = None
-        self._file: Any = None
-        if not isinstance(target, (str, os.PathLike)):
-            self._file, self._begin = target, target.tell()
-            return
-        self._path = Path(target)
-        folder = self._path.parent
-        if not folder.is_dir():
-            raise VideoError(f"{self._path.name} cannot be written: there is no folder {folder}.")
-        if self._path.is_dir():
-            raise VideoError(f"{self._path.name} cannot be written: there is a folder of that name.")
-        if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
-            raise VideoError(f"{self._path.name} cannot be written: {folder} is full. Make room and try again.")
-        self._temporary = folder / f".{self._path.stem}-{secrets.token_hex(4)}.part"
-
-    def open(self) -> Any:
-        if self._temporary is not None:
-            self._file = self._temporary.open("wb")
-        return self._file
-
-    def keep(self) -> None:
-        if self._path is not None and self._temporary is not None:
-            self._file.close()
-            os.replace(self._temporary, self._path)
-            self._temporary = None
-        self._file = None
-
-    def discard(self) -> None:
-        if self._file is None:
-            return
-        if self._temporary is None:
-            self._file.seek(self._begin)
-            self._file.truncate()
+        if self._palette is None:
+            yield picture
         else:
-            with contextlib.suppress(OSError):  # buffered bytes that a full disk cannot take
-                self._file.close()
-            self._temporary.unlink(missing_ok=True)
-        self._file = None
+            yield from self._palette.of(picture)
 
 
-@contextmanager
-def _plain_errors(name: str) -> Iterator[None]:
-    """Turn what the encoder and the disk raise into one sentence."""
-    try:
-        yield
-    except (av.FFmpegError, OSError) as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = f"{name} cannot be written: the disk is full. Make room and try again."
-        else:
-            message = f"{name} cannot be written: {error.strerror or error}."
-        raise VideoError(message) from error
+class _Palette:
+    """Brings every picture to a palette of its own, dithered."""
+
+    def __init__(self, width: int, height: int, rate: Fraction, colours: int) -> None:
+        graph: Any = av.filter.Graph()
+        source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=1 / rate)
+        split = graph.add("split")
+        palette = graph.add("palettegen", f"stats_mode=single:max_colors={colours}:reserve_transparent=0")
+        use = graph.add("paletteuse", "new=1:dither=sierra2_4a")
+        sink = graph.add("buffersink")
+        source.link_to(split)
+        split.link_to(palette, 0, 0)
+        split.link_to(use, 1, 0)
+        palette.link_to(use, 0, 1)
+        use.link_to(sink)
+        graph.configure()
+        self._graph = graph
+
+    def of(self, picture: av.VideoFrame) -> Iterator[av.VideoFrame]:
+        """Yield what is ready once ``picture`` has come."""
+        self._graph.push(picture)
+        yield from self._ready()
+
+    def rest(self) -> Iterator[av.VideoFrame]:
+        """Yield what is still held back."""
+        self._graph.push(None)
+        yield from self._ready()
+
+    def _ready(self) -> Iterator[av.VideoFrame]:
+        while True:
+            try:
+                yield self._graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
