@@ -102,11 +102,11 @@ def extend(
             made = line.run(seconds * rate, first=True)
             after = encode_at(vae, head, made, line, size)
             edit = bridge(None, line.latents(made), after)
-            parts: tuple[Part, ...] = (Made(0, made, after=head[0]), Kept(original, 0, original.count))
+            parts: tuple[Part, ...] = (Made(0, made, after=tuple(head[:2])), Kept(original, 0, original.count))
         else:
             made = line.run(seconds * rate, first=False)
             edit = bridge(encode_at(vae, tail, 0, line, size), made // line.ratio, None)
-            parts = (Kept(original, 0, original.count), Made(known, known + made, before=tail[-1]))
+            parts = (Kept(original, 0, original.count), Made(known, known + made, before=tuple(tail[:-3:-1])))
         if direction == "both" and not backward:
             parts = parts[1:]  # the original comes once
         latents.append(to_latent(edit, Plan(parts, original.size, original.rate)))

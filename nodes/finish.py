@@ -14,7 +14,7 @@ from ..video.frames import as_rate
 from . import vae_stream
 from .errors import InputError
 from .lazy_video import LazyVideo
-from .plan import KEY, Made, Plan, assemble
+from .plan import KEY, Filled, Made, Plan, assemble
 from .schema import CATEGORY, inp, schema
 from .soundtrack import soundtrack
 from .video import check_vae, decode_with_progress, split_clips
@@ -126,7 +126,8 @@ def _count(vae: Any, clip: Tensor) -> int:
 
 def _check_length(plan: Plan, vae: Any, clip: Tensor) -> None:
     """A node between may have cut the latent, and the plan no longer fits."""
-    needed = max((part.end + (part.after is not None) for part in plan.parts if isinstance(part, Made)), default=0)
+    ends = [part.end + bool(part.after) for part in plan.parts if isinstance(part, Made)]
+    needed = max(ends + [part.begin + part.count for part in plan.parts if isinstance(part, Filled)], default=0)
     if needed > _count(vae, clip):
         raise VideoError(
             f"The latent has {_count(vae, clip)} frames, but its operation needs {needed}: a node between has cut it, "

@@ -143,15 +143,17 @@ class SpacetimeModel(comfy.model_base.BaseModel):
     def scale_latent_inpaint(
         self, sigma: Tensor, noise: Tensor, latent_image: Tensor, denoise_mask: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
-        """Let known tokens enter clean; known positions of partly unknown tokens are noised as those are."""
-        mask = self._mask if denoise_mask is None else denoise_mask[:, :1]  # 0.3.75 does not hand it over
+        """Let known tokens enter clean; positions that are only held for a while, or whose token is partly unknown,
+        are noised as the network is told they are."""
+        mask = self._mask if self._mask is not None else denoise_mask  # ours is not yet made binary for this step
         if mask is None:
             return latent_image
-        mixed = mixed_positions(mask.to(latent_image), PATCH)
-        if not mixed.any():
+        mask = mask[:, :1].to(latent_image)
+        noisy = (mask > 0) | mixed_positions(mask, PATCH)
+        if not noisy.any():
             return latent_image
         noised = super().scale_latent_inpaint(sigma=sigma, noise=noise, latent_image=latent_image, **kwargs)
-        return torch.where(mixed, noised, latent_image)
+        return torch.where(noisy, noised, latent_image)
 
 
 class SpacetimeModelConfig(comfy.supported_models_base.BASE):

@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
-from . import example, extend, finish
+from . import animate, connect, edit, example, extend, finish, glide, shots
 
 NODES = [
     example.LoadExample,
+    animate.AnimateImage,
+    animate.AddKeyframe,
+    animate.Cinemagraph,
     extend.ExtendVideo,
+    connect.LoopVideo,
+    connect.ConnectVideos,
+    edit.EditVideo,
+    edit.ExtendCanvas,
+    shots.Shots,
+    glide.GlidePrompts,
     finish.FinishVideo,
 ]

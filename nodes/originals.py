@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -27,11 +27,32 @@ from .video_input import VideoStream
 LEAST_SIDE = 16  # pixels; smaller pictures show nothing
 
 
+class Fitted:
+    """A video read at another rate (None: its own) and size (width, height)."""
+
+    def __init__(self, stream: VideoStream, rate: Fraction | None, size: tuple[int, int], fit: str) -> None:
+        self._stream, self._size, self._fit = stream, size, fit
+        self._rate = None if rate == stream.rate else rate
+        self.width, self.height = size
+        self.rate = rate or stream.rate
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield its frames."""
+        return self._stream.frames(self._rate, self._size, self._fit)
+
+    def audio(self) -> dict[str, Any] | None:
+        """Return its sound as the host's AUDIO, or None."""
+        return self._stream.audio()
+
+
+Stream = VideoStream | Fitted
+
+
 @dataclass(frozen=True)
 class Original:
     """A VIDEO with its exact number of frames; ``stream`` reads it as often as it is asked to."""
 
-    stream: VideoStream
+    stream: Stream
     count: int
 
     @property
@@ -66,7 +87,7 @@ def open_video(video: Any) -> VideoStream:
     return stream
 
 
-def look_at(stream: VideoStream, head: int = 0, tail: int = 0) -> tuple[Original, list[Frame], list[Frame]]:
+def look_at(stream: Stream, head: int = 0, tail: int = 0) -> tuple[Original, list[Frame], list[Frame]]:
     """Read a video once: count its frames, and return its first ``head`` and last ``tail`` frames, if it has as many.
 
     Raises VideoError for a video without frames.
@@ -124,3 +145,18 @@ def encode_at(vae: Any, frames: list[Frame], position: int, timeline: Timeline, 
     """Encode frames, stretched to ``size``, that stand at frame ``position`` of a clip: (1, C, T, h, w)."""
     fitted: Frames = np.stack([fit_frame(frame, *size, "stretch") for frame in frames])
     return encode_segment(partial(vae_stream.encode_frames, vae), fitted, position, timeline)
+
+
+def encode_all(vae: Any, frames: Iterable[Frame], count: int, size: tuple[int, int]) -> Tensor:
+    """Encode the first ``count`` frames of a stream, stretched to ``size``; the last is repeated where they lack."""
+
+    def fitted() -> Iterator[Frame]:
+        done = 0
+        for frame in itertools.islice(frames, count):
+            mm.throw_exception_if_processing_interrupted()
+            last = fit_frame(frame, *size, "stretch")
+            yield last
+            done += 1
+        yield from itertools.repeat(last, count - done if done else 0)
+
+    return vae_stream.encode_frames(vae, fitted())

@@ -45,18 +45,36 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """Frames that are given as they are, such as a keyframe."""
+
+    pictures: tuple[Frame, ...]
+    sound: None = None
+
+    @property
+    def count(self) -> int:
+        """Return the number of frames."""
+        return len(self.pictures)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield them."""
+        return iter(self.pictures)
+
+
+@dataclass(frozen=True)
 class Made:
     """Frames ``begin`` to ``end`` of the decoded clip.
 
-    ``before`` and ``after`` are the originals of the decoded frames next to them, where those are known;
-    ``sound`` is the original whose sound goes on meanwhile.
+    ``before`` and ``after`` are the originals of the decoded frames next to them, the nearest first, where those are
+    known; ``sound`` is the original whose sound goes on meanwhile, ``sound_in`` one that it gives way to.
     """
 
     begin: int
     end: int
-    before: Frame | None = None
-    after: Frame | None = None
+    before: tuple[Frame, ...] = ()
+    after: tuple[Frame, ...] = ()
     sound: Kept | None = None
+    sound_in: Kept | None = None
 
     @property
     def count(self) -> int:
@@ -72,7 +90,7 @@ class Filled:
     has its upper left corner at ``corner`` (x, y).
     """
 
-    kept: Kept
+    kept: Kept | Shown
     begin: int
     region: NDArray[np.bool_]
     corner: tuple[int, int] = (0, 0)
@@ -83,9 +101,9 @@ class Filled:
         return self.kept.count
 
     @property
-    def sound(self) -> Kept:
+    def sound(self) -> Kept | None:
         """The original whose sound goes on meanwhile."""
-        return self.kept
+        return self.kept if isinstance(self.kept, Kept) else None
 
     def place(self, frame: Frame) -> Frame:
         """Put an original frame on the whole picture."""
@@ -98,7 +116,7 @@ class Filled:
         return whole
 
 
-Part = Kept | Made | Filled
+Part = Kept | Shown | Made | Filled
 
 
 @dataclass(frozen=True)
@@ -131,7 +149,7 @@ def assemble(plan: Plan, decode: Callable[[], Iterator[Frame]], fade: float = 1.
     decoded = _Decoded(decode, plan.size)
     try:
         for part in plan.parts:
-            if isinstance(part, Kept):
+            if isinstance(part, (Kept, Shown)):
                 yield from part.frames()
             elif isinstance(part, Filled):
                 yield from _filled(part, decoded)
@@ -169,18 +187,22 @@ class _Decoded:
 def _made(part: Made, decoded: _Decoded, fade: int) -> Iterator[Frame]:
     length = min(fade, part.count)
     left = right = None
-    if part.before is not None and part.begin > 0:
-        left = Residual(part.before, decoded.frame(part.begin - 1), length)
+    if part.before and part.begin > 0:
+        left = _residual(part.before, decoded.frame(part.begin - 1), length)
     waiting: deque[tuple[int, Frame]] = deque()  # near the end, until what follows is decoded
-    held = length if part.after is not None else 0
+    held = length if part.after else 0
     for index in range(part.begin, part.end):
         waiting.append((index, decoded.frame(index)))
         if len(waiting) > held:
             yield _with_residuals(part, *waiting.popleft(), left, None)
-    if part.after is not None:
-        right = Residual(part.after, decoded.frame(part.end), length)
+    if part.after:
+        right = _residual(part.after, decoded.frame(part.end), length)
     for index, frame in waiting:
         yield _with_residuals(part, index, frame, left, right)
+
+
+def _residual(originals: tuple[Frame, ...], decoded: Frame, length: int) -> Residual:
+    return Residual(originals[0], decoded, length, originals[1] if len(originals) > 1 else None)
 
 
 def _with_residuals(part: Made, index: int, frame: Frame, left: Residual | None, right: Residual | None) -> Frame:

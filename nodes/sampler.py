@@ -20,6 +20,7 @@ from ..models.flow import token_shift
 from .errors import InputError
 from .known import with_known_kept
 from .schema import CATEGORY, inp, schema
+from .strength import first_free, is_graded, with_graded_mask
 
 OWN_SCHEDULE = "spacetime"
 
@@ -100,14 +101,17 @@ def sample(
             raise InputError(
                 f"The {name} prompt is empty of conditioning: connect a CLIP Text Encode node (its text may be empty)."
             )
-    samples = fitting_samples(model, latent)
+    samples, mask = fitting_samples(model, latent), latent.get("noise_mask")
+    if is_graded(mask):
+        mask, denoise = first_free(mask, denoise)
+        model = with_graded_mask(model)
     sigmas = own_sigmas(model, samples, steps, denoise) if schedule == OWN_SCHEDULE else None
     positive, negative = (_with_rate(prompt, latent.get("frame_rate")) for prompt in (positive, negative))
     result = comfy.sample.sample(
         with_known_kept(model),
         comfy.sample.prepare_noise(samples, seed, latent.get("batch_index")),
         steps, guidance, sampler, comfy.samplers.KSampler.SCHEDULERS[0] if sigmas is not None else schedule,
-        positive, negative, samples, denoise=denoise, noise_mask=latent.get("noise_mask"), sigmas=sigmas,
+        positive, negative, samples, denoise=denoise, noise_mask=mask, sigmas=sigmas,
         callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=seed,
     )  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .plan import Kept, Part
+from .plan import Kept, Made, Part
 
 
 def soundtrack(parts: Iterable[Part], rate: Fraction) -> dict[str, Any] | None:
@@ -19,11 +19,12 @@ def soundtrack(parts: Iterable[Part], rate: Fraction) -> dict[str, Any] | None:
 
     The first sound's sample rate holds for all; channels are those of the richest.
     """
-    plays: list[tuple[int, Kept | None]] = []
+    plays: list[tuple[int, tuple[Kept | None, Kept | None]]] = []
     for part in parts:
-        plays.append((part.count, part if isinstance(part, Kept) else part.sound))
+        coming = part.sound_in if isinstance(part, Made) else None
+        plays.append((part.count, (part if isinstance(part, Kept) else part.sound, coming)))
     sounds: dict[int, dict[str, Any] | None] = {}
-    for _, kept in plays:
+    for kept in (kept for _, pair in plays for kept in pair):
         if kept is not None and id(kept.original) not in sounds:
             sounds[id(kept.original)] = kept.original.stream.audio()
     found = [sound for sound in sounds.values() if sound is not None]
@@ -33,11 +34,10 @@ def soundtrack(parts: Iterable[Part], rate: Fraction) -> dict[str, Any] | None:
     channels = max(min(2, sound["waveform"].shape[1]) for sound in found)
     waves = {key: None if sound is None else _wave(sound, samples, channels) for key, sound in sounds.items()}
     pieces, done = [], 0
-    for count, kept in plays:
+    for count, pair in plays:
         begin, end = (round(frame * samples / rate) for frame in (done, done + count))
-        wave = None if kept is None else waves[id(kept.original)]
-        start = 0 if kept is None else round(kept.begin * samples / kept.original.rate)
-        pieces.append(_piece(wave, start, end - begin, channels))
+        piece, coming = (_played(kept, waves, samples, end - begin, channels) for kept in pair)
+        pieces.append(piece if pair[1] is None else torch.lerp(piece, coming, torch.linspace(0, 1, end - begin)))
         done += count
     return {"waveform": torch.cat(pieces, 1)[None], "sample_rate": samples}
 
@@ -52,9 +52,12 @@ def _wave(sound: dict[str, Any], samples: int, channels: int) -> Tensor:
     return wave.expand(channels, -1)
 
 
-def _piece(wave: Tensor | None, start: int, length: int, channels: int) -> Tensor:
+def _played(kept: Kept | None, waves: dict[int, Tensor | None], rate: int, length: int, channels: int) -> Tensor:
+    """``length`` samples of what an original plays from its first kept frame on; silence where there is nothing."""
     piece = torch.zeros(channels, length)
-    if wave is not None:
+    wave = None if kept is None else waves[id(kept.original)]
+    if kept is not None and wave is not None:
+        start = round(kept.begin * rate / kept.original.rate)
         part = wave[:, start : start + length]
         piece[:, : part.shape[1]] = part
     return piece

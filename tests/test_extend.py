@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clip_kit import film, finished, frames_of, from_file, known, sampled
 from node_kit import Kit, as_the_executor_does, make_kit  # noqa: F401
 
-from comfyui_spacetime.video.reader import Audio, read_frames
-from comfyui_spacetime.video.writer import write_video
+from comfyui_spacetime.video.reader import read_frames
 
 pytestmark = pytest.mark.host
 
@@ -21,43 +21,14 @@ pytestmark = pytest.mark.host
 @pytest.fixture
 def movie(tmp_path: Path) -> Path:
     """Two and a half seconds at 8 frames per second, 70x50 pixels, with sound."""
-    rng = np.random.default_rng(0)
-    frames = (np.full((50, 70, 3), 5 * i, np.uint8) + rng.integers(0, 40, (50, 70, 3), np.uint8) for i in range(20))
-    sound = Audio(np.full((1, 20000), 0.25, np.float32), 8000)
-    write_video(tmp_path / "movie.mp4", frames, fps=8, audio=sound, crf=4)
+    film(tmp_path / "movie.mp4")
     return tmp_path / "movie.mp4"
-
-
-def from_file(path: Path) -> Any:
-    from comfy_api.latest import InputImpl
-
-    return InputImpl.VideoFromFile(str(path))
 
 
 def extend(kit: Kit, video: Any, direction: str = "forward", seconds: float = 1.0, context: float = 1.0, **size: int):
     from comfyui_spacetime.nodes.extend import ExtendVideo
 
     return ExtendVideo.execute(video, kit.vae, direction, seconds, context, **size).result[0]
-
-
-def finish(kit: Kit, latents: list[dict[str, Any]], **settings: Any) -> Any:
-    from comfyui_spacetime.nodes.finish import finish
-
-    return finish(latents, kit.vae, **settings)[0]
-
-
-def sampled(kit: Kit, latent: dict[str, Any]) -> dict[str, Any]:
-    from comfyui_spacetime.nodes import sampler
-
-    return sampler.sample(kit.model, kit.positive, kit.negative, latent, 5, steps=2)
-
-
-def known(latent: dict[str, Any]) -> list[int]:
-    return [int(value == 0) for value in latent["noise_mask"].amax((0, 1, 3, 4))]
-
-
-def frames_of(video: Any) -> np.ndarray:
-    return np.stack(list(video.frames()))
 
 
 def test_the_end_is_known_as_a_clip_s_begin_and_what_follows_is_not(kit, movie):
@@ -78,7 +49,7 @@ def test_backward_the_begin_is_known_with_an_unknown_past(kit, movie):
 @pytest.mark.parametrize(("direction", "count", "begin"), [("forward", 28, 0), ("backward", 29, 9), ("both", 37, 9)])
 def test_every_original_frame_passes_through_bit_for_bit(kit, movie, direction, count, begin):
     done = [sampled(kit, latent) for latent in extend(kit, from_file(movie), direction)]
-    video = finish(kit, done)
+    video = finished(kit, *done)
     frames = frames_of(video)
     assert video.get_frame_count() == len(frames) == count and video.get_dimensions() == (70, 50)
     assert video.get_frame_rate() == Fraction(8)
@@ -87,7 +58,7 @@ def test_every_original_frame_passes_through_bit_for_bit(kit, movie, direction, 
 
 def test_the_sound_is_kept_in_its_place_and_padded_with_silence(kit, movie):
     done = [sampled(kit, latent) for latent in extend(kit, from_file(movie), "both")]
-    audio = finish(kit, done).get_audio()
+    audio = finished(kit, *done).get_audio()
     wave, rate = audio["waveform"][0, 0], audio["sample_rate"]
     assert rate == 8000 and len(wave) == 37 * 1000
     assert not wave[:9000].any() and not wave[29200:].any() and (wave[10000:28000] - 0.25).abs().max() < 0.05
@@ -106,7 +77,7 @@ def test_the_plan_travels_through_the_stock_sampler(kit, movie):
 
     (latent,) = extend(kit, from_file(movie))
     out = nodes.common_ksampler(kit.model, 5, 2, 3.0, "euler", "simple", kit.positive, kit.negative, latent)[0]
-    assert finish(kit, [out]).get_frame_count() == 28
+    assert finished(kit, out).get_frame_count() == 28
 
 
 def test_what_the_vae_loses_fades_from_the_first_new_frames(kit, movie):
@@ -114,12 +85,11 @@ def test_what_the_vae_loses_fades_from_the_first_new_frames(kit, movie):
     import vae_doubles
 
     from comfyui_spacetime.nodes.extend import ExtendVideo
-    from comfyui_spacetime.nodes.finish import finish as finish_all
 
     vae = vae_doubles.plain(time=4)
     (latent,) = ExtendVideo.execute(from_file(movie), vae, "forward", 2.0, 1.0).result[0]
     last = np.stack(list(read_frames(movie)))[-1].astype(int)
-    plain, helped = (frames_of(finish_all([latent], vae, fade)[0]).astype(int) for fade in (0.0, 1.0))
+    plain, helped = (frames_of(finished(kit, latent, vae=vae, fade=fade)).astype(int) for fade in (0.0, 1.0))
     jumps = [[np.abs(frames[20 + k] - last).mean() for k in (0, 4, 12)] for frames in (plain, helped)]
     assert jumps[1][0] < 0.2 * jumps[0][0] and jumps[1][0] < jumps[1][1] < jumps[1][2] == jumps[0][2]
     assert (plain[:20] == helped[:20]).all()
@@ -127,11 +97,11 @@ def test_what_the_vae_loses_fades_from_the_first_new_frames(kit, movie):
 
 def test_the_originals_may_be_shown_as_the_model_saw_them(kit, movie):
     (latent,) = extend(kit, from_file(movie))
-    assert finish(kit, [latent], originals=False).get_frame_count() == 17
+    assert finished(kit, latent, originals=False).get_frame_count() == 17
 
 
 def test_a_latent_without_a_plan_is_simply_decoded(kit):
-    video = finish(kit, [kit.latent(), kit.latent()])
+    video = finished(kit, kit.latent(), kit.latent())
     assert video.get_frame_count() == 18 and video.get_dimensions() == (64, 64)
 
 
@@ -146,7 +116,7 @@ def test_a_batch_gives_one_video_for_each_variation(kit, movie):
 def test_another_size_to_generate_at_leaves_the_video_s_own(kit, movie):
     (latent,) = extend(kit, from_file(movie), width=32)
     assert latent["samples"].shape[3:] == (2, 2)
-    assert finish(kit, [latent]).get_dimensions() == (70, 50)
+    assert finished(kit, latent).get_dimensions() == (70, 50)
 
 
 @pytest.mark.parametrize(
@@ -187,10 +157,10 @@ def test_a_vae_of_pictures_is_refused(kit, movie):
 def test_parts_of_different_sizes_are_refused(kit, movie):
     (latent,) = extend(kit, from_file(movie))
     with pytest.raises(ValueError, match="The parts differ: 70x50 at 8 fps and 64x64 at 8 fps"):
-        finish(kit, [latent, kit.latent()])
+        finished(kit, latent, kit.latent())
 
 
 def test_a_latent_that_was_cut_on_its_way_is_refused(kit, movie):
     (latent,) = extend(kit, from_file(movie))
     with pytest.raises(ValueError, match="has 9 frames, but its operation needs 17"):
-        finish(kit, [{**latent, "samples": latent["samples"][:, :, :3]}])
+        finished(kit, {**latent, "samples": latent["samples"][:, :, :3]})

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 SAME = 12.0  # a difference up to this is the same thing seen again; from three times it on it is another
+MOVING = 2  # frames over which the lost detail of moving things fades
 REACH = 4  # pixels on each side over which frames are compared
 
 
@@ -44,22 +46,30 @@ def likeness(one: Picture, other: Picture) -> Picture:
 
 
 class Residual:
-    """What decoding lost of one frame, to be given back to the frames next to it where they show the same thing."""
+    """What decoding lost of one frame, to be given back to the frames next to it where they show the same thing.
 
-    def __init__(self, original: NDArray[np.uint8], decoded: NDArray[np.uint8], length: int) -> None:
+    ``beyond`` is the original's frame on the far side: what differs from it moves, and a lost detail that moves must
+    not stand still, so there it fades within a frame or two.
+    """
+
+    def __init__(self, original: Bytes, decoded: Bytes, length: int, beyond: Bytes | None = None) -> None:
         self._decoded = decoded.astype(np.float32)
         self._lost = original.astype(np.float32) - self._decoded
         self.length = length
+        self._steady: Picture | float = 1.0
+        if beyond is not None:
+            self._steady = likeness(original.astype(np.float32), beyond.astype(np.float32))
 
     def share(self, frame: Picture, distance: int) -> Picture:
         """Return what to add to a decoded ``frame`` that lies ``distance`` frames away."""
-        weight = fade(distance, self.length)
-        if weight == 0.0:
+        slow, fast = fade(distance, self.length), fade(distance, min(MOVING, self.length))
+        if slow == 0.0:
             return np.zeros_like(frame)
-        return self._lost * (weight * likeness(frame, self._decoded))
+        weight = np.float32(fast) + np.float32(slow - fast) * self._steady
+        return (self._lost * likeness(frame, self._decoded) * weight).astype(np.float32)
 
 
-def to_picture(frame: NDArray[np.uint8], *shares: Picture) -> NDArray[np.uint8]:
+def to_picture(frame: Bytes, *shares: Picture) -> Bytes:
     """Add shares to a decoded frame and return it as bytes."""
     total = frame.astype(np.float32)
     for part in shares:
@@ -67,9 +77,7 @@ def to_picture(frame: NDArray[np.uint8], *shares: Picture) -> NDArray[np.uint8]:
     return np.clip(np.rint(total), 0, 255).astype(np.uint8)
 
 
-def fill_region(
-    original: NDArray[np.uint8], decoded: NDArray[np.uint8], region: NDArray[np.bool_], reach: int
-) -> NDArray[np.uint8]:
+def fill_region(original: Bytes, decoded: Bytes, region: NDArray[np.bool_], reach: int) -> Bytes:
     """Put the decoded ``region`` (H, W) into the original; outside of it every original pixel stays.
 
     What decoding lost along the border goes on into the region and fades over about ``reach`` pixels.
