@@ -21,6 +21,7 @@ COMMANDS = {
     "render": ("render", "render_command", "make a video from a prompt, or run a workflow file"),
     "serve": ("serve", "serve_command", "start ComfyUI with Spacetime, for the browser"),
     "train": ("train", "train_command", "train the model, one step at a time"),
+    "world": ("world", "world_command", "show the scenes that training renders, on a contact sheet"),
     "test": ("testing", "test_command", "run the tests"),
     "doctor": ("cli", "doctor_command", "tell what was found, what is missing and how to mend it"),
     "setup": ("cli", "setup_command", "install everything now (the other commands do so when needed)"),

@@ -46,7 +46,7 @@ class Canvas:
     def __init__(self, name: str, width: int, height: int, depth: float, mood: Mood, snowed: float = 0.0) -> None:
         self.name, self.w, self.h, self.u = name, float(width), float(height), float(min(width, height))
         self.depth, self.mood, self.snowed = depth, mood, snowed
-        self.mx, self.my = int(width * (0.10 + 0.24 * depth)) + 2, int(height * (0.10 + 0.16 * depth)) + 2
+        self.mx, self.my = int(width * (0.17 + 0.13 * depth)) + 2, int(height * (0.10 + 0.16 * depth)) + 2
         self.image: Picture = np.zeros((height + 2 * self.my, width + 2 * self.mx, 4), np.uint8)
         self.opaque = False
 
@@ -173,6 +173,7 @@ class Canvas:
         """Make a rectangular hole."""
         corners = self._points([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
         cv2.fillPoly(self.image, [corners], (0, 0, 0, 0), cv2.LINE_8, SHIFT)
+        self.opaque = False
 
     def mist(self, line: float, reach: float) -> None:
         """In fog, veil what stands near the height ``line`` and let the veil thin out ``reach`` pixels below."""

@@ -65,9 +65,9 @@ def desert(s: Stage, rng: np.random.Generator) -> None:
     ground = s.canvas("sand", GROUND, 0.7)
     ground.below(ground.hills(rng, 0.70, 0.016, 0.7), (0.98, 0.80, 0.50), (0.84, 0.58, 0.32))
     for y in np.linspace(0.75, 1.1, 8):  # ripples that the wind left
-        x = np.linspace(ground.left, ground.right, 60)
-        wave = y * ground.h + 0.006 * ground.u * np.sin(x / ground.u * 20 + rng.uniform(0, 6))
-        ground.line(np.stack([x, wave], 1), 0.006 * ground.u, (0.86, 0.62, 0.36))
+        xs = np.linspace(ground.left, ground.right, 60)
+        wave = y * ground.h + 0.006 * ground.u * np.sin(xs / ground.u * 20 + rng.uniform(0, 6))
+        ground.line(np.stack([xs, wave], 1), 0.006 * ground.u, (0.86, 0.62, 0.36))
     side = float(rng.choice([0.02, 0.98]))
     ground.stamp("cactus", side * ground.w, 0.75 * ground.h, 0.4 * ground.u)
     ground.mist(0.7 * ground.h, 0.3 * ground.h)

@@ -131,13 +131,8 @@ def castle(s: Stage, rng: np.random.Generator) -> None:
     ground = s.canvas("court", GROUND, 0.8)
     ground.below(ground.hills(rng, 0.70, 0.008, 0.8), (0.46, 0.68, 0.34), (0.32, 0.54, 0.24))
     tufts(ground, rng, 0.72, 60, (0.28, 0.50, 0.22))
-    at = [
-        (x - 0.05 * ground.u, 0.70),
-        (x + 0.05 * ground.u, 0.70),
-        (x + 0.36 * ground.u, 1.3),
-        (x - 0.36 * ground.u, 1.3),
-    ]
-    ground.poly([(px, py * ground.h) for px, py in at], (0.80, 0.74, 0.62))
+    way = [(-0.05, 0.70), (0.05, 0.70), (0.36, 1.3), (-0.36, 1.3)]
+    ground.poly([(x + dx * ground.u, py * ground.h) for dx, py in way], (0.80, 0.74, 0.62))
     colours: tuple[Colour, ...] = ((0.85, 0.18, 0.24), (0.95, 0.78, 0.22), (0.28, 0.36, 0.80))
     for k, px in enumerate((-0.12, 0.06, 0.94, 1.12)):  # banners along the court
         bx = (px + rng.uniform(-0.02, 0.02)) * ground.w - 0.04 * ground.u

@@ -104,10 +104,10 @@ def fringe(c: Canvas, rng: np.random.Generator, colour: Colour, height: float = 
     for shift, amount, part in ((0.0, -0.05, 1.0), (0.5, 0.0, 0.75)):
         at = x + (shift + rng.uniform(-0.4, 0.4, len(x))) * 0.022 * c.u
         reach = height * c.h * (0.45 + 0.55 * np.abs(np.sin(at / c.u * 5 + 1.0))) * rng.uniform(0.6, 1, len(x)) * part
-        colour: Colour = (colour[0] + amount, colour[1] + amount, colour[2] + amount)
+        tone: Colour = (colour[0] + amount, colour[1] + amount, colour[2] + amount)
         for px, py in zip(at, c.h - reach, strict=True):
             half = 0.016 * c.u
-            c.poly([(px - half, c.bottom), (px + rng.uniform(-1, 1) * half, py), (px + half, c.bottom)], colour)
+            c.poly([(px - half, c.bottom), (px + rng.uniform(-1, 1) * half, py), (px + half, c.bottom)], tone)
 
 
 def flowers(c: Canvas, rng: np.random.Generator, top: float, bottom: float, count: int) -> None:
