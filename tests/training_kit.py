@@ -60,7 +60,7 @@ def write_made_up_latents(folder: Path, clips: int = 6) -> Path:
 
 
 def train(
-    folder: Path, out: str, *changes: str, processes: int = 1, options: tuple[str, ...] = (), restarts: int = 0
+    folder: Path, out: str, *changes: str, processes: int = 1, options: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run ``train dit`` on the tiny config in new processes."""
     config = folder / "tiny.toml"
@@ -78,7 +78,6 @@ def train(
     ]
     program += [word for change in sets for word in ("--set", change)] + list(options)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    launcher += [f"--max-restarts={restarts}"]
     command = [sys.executable, *(launcher if processes > 1 else ["-P"]), *program]
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=300, check=False)

@@ -45,7 +45,10 @@ def join(threads: int = 1) -> Processes:
         return Processes(device=device)
     if not dist.is_initialized():
         backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
-        dist.init_process_group(backend, timeout=timedelta(minutes=30))
+        store, rank, world = next(dist.rendezvous("env://"))
+        # torchrun may keep its store over a restart: without a name of its own an attempt would find dead addresses
+        store = dist.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=timedelta(minutes=30))
     return Processes(dist.get_rank(), dist.get_world_size(), device)
 
 
