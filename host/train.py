@@ -63,28 +63,40 @@ def describe_steps() -> str:
     epilog="\b\nSteps, in order:\n" + describe_steps() + "\n\n\b\nOptions of a step: ./spacetime train STEP --help",
 )
 @click.option("--processes", type=click.IntRange(1), default=1, help="Processes on this machine that share the work.")
+@click.option("--hosts", type=click.IntRange(1), default=1, help="Machines; give the same command on each.")
+@click.option("--meet", metavar="HOST:PORT", help="With --hosts: one of the machines, and a free port on it.")
+@click.option("--restarts", type=click.IntRange(0), default=0, help="How often to go on when a process dies.")
 @click.argument("step", type=click.Choice([*STEPS, "--help", "-h"]), metavar="STEP")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-def train_command(context: click.Context, processes: int, step: str, arguments: tuple[str, ...]) -> None:
+def train_command(
+    context: click.Context,
+    processes: int,
+    hosts: int,
+    meet: str | None,
+    restarts: int,
+    step: str,
+    arguments: tuple[str, ...],
+) -> None:
     """Train the model: one STEP at a time."""
     if step not in STEPS:
         click.echo(context.get_help())
         return
+    if hosts > 1 and meet is None:
+        raise click.UsageError("--hosts needs --meet HOST:PORT, the same on every machine")
     install_training_packages()
     program = [str(setup.ROOT / "host" / "entry.py"), STEPS[step][0], *arguments]
     command = [sys.executable, "-P", *program]
-    if processes > 1:
-        options = [f"--nproc-per-node={processes}", "--standalone"]
-        command = [
-            sys.executable,
-            "-P",
-            "-c",
-            testing.RUN_MODULE,
-            str(entry.TOOLS),
-            "torch.distributed.run",
-            *options,
-            *program,
-        ]
+    if processes > 1 or hosts > 1:
+        torchrun = [str(entry.TOOLS), "torch.distributed.run", *launch_options(processes, hosts, meet, restarts)]
+        command = [sys.executable, "-P", "-c", testing.RUN_MODULE, *torchrun, *program]
     environ = {**ALLOCATOR, "OMP_NUM_THREADS": "1", **os.environ}
     sys.exit(subprocess.run(command, cwd=setup.ROOT, env=environ, check=False).returncode)
+
+
+def launch_options(processes: int, hosts: int, meet: str | None, restarts: int) -> list[str]:
+    """Return torchrun's options: how many processes where, and that they begin again when one of them dies."""
+    shared = [f"--nproc-per-node={processes}", f"--max-restarts={restarts}"]
+    if hosts == 1:
+        return [*shared, "--standalone"]
+    return [*shared, f"--nnodes={hosts}", "--rdzv-backend=c10d", f"--rdzv-endpoint={meet}", "--rdzv-id=spacetime"]
