@@ -19,6 +19,7 @@ STEPS = {
     "latents": ("training.latents", "render scenes and encode them with the VAE"),
     "text": ("training.train_text", "teach the text encoder the words of the captions"),
     "dit": ("training.train_dit", "train the transformer and the text encoder on the latents"),
+    "lora": ("training.train_lora", "fit a LoRA for ComfyUI's stock loader to clips of your own"),
     "judge": ("training.judge", "train the network that reads generated clips for the evaluation"),
     "publish": ("training.publish", "join the runs into one checkpoint that the nodes load"),
     "evaluate-vae": ("training.evaluate_vae", "score the reconstructions of a checkpoint's VAE"),

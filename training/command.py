@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..models.checkpoint import CheckpointError
 from .budget import GPUS, describe
 from .common import log
 from .parallel import Processes, join, leave
 from .run import Part, Run
-from .settings import Schedule, Settings, load_settings
+from .saves import RunError
+from .settings import Schedule, SettingError, Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,16 @@ def read(part: str, about: str | None, arguments: list[str] | None) -> argparse.
 
 
 def run_command(
-    part: str, about: str | None, prepare: Callable[[Command], Part], arguments: list[str] | None = None
+    part: str,
+    about: str | None,
+    prepare: Callable[[Command], Part],
+    arguments: list[str] | None = None,
+    after: Callable[[Run], None] | None = None,
 ) -> None:
-    """Read the options, then train, or say what training would take. A fault is one sentence and exit code 1."""
+    """Read the options, then train, or say what training would take. A fault is one sentence and exit code 1.
+
+    ``after`` is called with the run that has ended.
+    """
     options = read(part, about, arguments)
     changes = [*options.set, *([f"minutes={options.minutes}"] if options.minutes else [])]
     try:
@@ -63,9 +72,12 @@ def run_command(
         try:
             command = Command(settings, options.out, options.start_from, options.text, processes)
             schedule: Schedule = getattr(settings.train, part)
-            Run(prepare(command), schedule, options.out, processes).go()
+            run = Run(prepare(command), schedule, options.out, processes)
+            run.go()
+            if after is not None:
+                after(run)
         finally:
             leave()
-    except ValueError as error:  # settings, runs, checkpoints and latents that do not fit: see their classes
+    except (SettingError, RunError, CheckpointError) as error:
         log.debug("", exc_info=True)
         sys.exit(f"spacetime: {error}")

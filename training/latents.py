@@ -30,6 +30,7 @@ from torch import Tensor
 from ..models.vae import TIME, VideoVAE
 from .captions import caption, image_caption
 from .common import log, start
+from .saves import RunError
 from .world import draw_scene, render
 
 # (width, height, frames, share of the clips): small ones for the beginning of a run, see Stage in settings.py
@@ -119,7 +120,7 @@ class Clips:
 def load_latents(folder: Path, split: str) -> dict[tuple[int, int, int], Clips]:
     """Open all shards: {(latent frames, height, width): clips}. A damaged file is reported and left out.
 
-    Raises ValueError when there is none.
+    Raises RunError when there is none.
     """
     found: dict[tuple[int, int, int], Clips] = {}
     for path in sorted(folder.glob(f"{split.replace(' ', '-')}-*.safetensors")):
@@ -139,7 +140,7 @@ def load_latents(folder: Path, split: str) -> dict[tuple[int, int, int], Clips]:
         clips.texts += texts
         clips.rates += rates
     if not found:
-        raise ValueError(f"{folder} holds no {split} latents: make some with ./spacetime train latents")
+        raise RunError(f"{folder} holds no {split} latents: make some with ./spacetime train latents")
     return found
 
 

@@ -71,10 +71,14 @@ class Optimisers:
         self.hidden = {n: p for n, p in named.items() if p.ndim >= 2 and not any(part in n for part in adam_only)}
         self.rest = {n: p for n, p in named.items() if n not in self.hidden}
         self.parameters = [*self.hidden.values(), *self.rest.values()]
-        self.muon = Muon(self.hidden.values(), lr=muon_lr)
-        self.adam = torch.optim.AdamW(self.rest.values(), lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
-        self.parts: list[torch.optim.Optimizer] = [self.muon, self.adam]
-        self.base = [muon_lr, adam_lr]
+        self.parts: list[torch.optim.Optimizer] = []
+        self.base: list[float] = []
+        if self.hidden:
+            self.parts.append(Muon(self.hidden.values(), lr=muon_lr))
+            self.base.append(muon_lr)
+        if self.rest:
+            self.parts.append(torch.optim.AdamW(self.rest.values(), lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0))
+            self.base.append(adam_lr)
         self.skipped = 0
 
     def step(self, factor: float, clip: float = 1.0) -> bool:
@@ -97,9 +101,9 @@ class Optimisers:
         """The state by parameter name, zero where no step was taken yet: saved, and loaded into, as it is."""
         state = {}
         for name, p in self.hidden.items():
-            state[f"muon.{name}"] = self.muon.state[p].setdefault("momentum", torch.zeros_like(p))
+            state[f"muon.{name}"] = self.parts[0].state[p].setdefault("momentum", torch.zeros_like(p))
         for name, p in self.rest.items():
-            moments = self.adam.state[p]
+            moments = self.parts[-1].state[p]
             if not moments:
                 moments.update(step=torch.tensor(0.0), exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
             state.update({f"adam.{name}.{key}": value for key, value in moments.items()})

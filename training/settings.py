@@ -89,6 +89,22 @@ class TrainDiT(Schedule):
 
 
 @dataclass(frozen=True)
+class TrainLoRA(TrainDiT):
+    """How a LoRA is fitted to clips."""
+
+    minutes: float = 20.0
+    tokens: int = 2048
+    adam_lr: float = 1e-3
+    average: float = 0.99
+    save_every: int = 100
+    sample_every: int = 0
+    stages: tuple[Stage, ...] = (Stage(0.0, 1024, {"1": 0.1, "3": 0.2, "5": 0.5, "9": 0.2}),)
+    rank: int = 8  # of the change of each matrix
+    targets: tuple[str, ...] = ("attend", "cross", "mlp")  # parts of the names of the layers that change
+    shard: str = "no"
+
+
+@dataclass(frozen=True)
 class TrainVAE(Schedule):
     """How the VAE is trained on rendered scenes."""
 
@@ -114,6 +130,7 @@ class Train:
     """How each part is trained."""
 
     dit: TrainDiT = field(default_factory=TrainDiT)
+    lora: TrainLoRA = field(default_factory=TrainLoRA)
     vae: TrainVAE = field(default_factory=TrainVAE)
     text: TrainText = field(default_factory=TrainText)
 

@@ -25,13 +25,14 @@ from ..models.text import TextConfig, TextEncoder, Tokenizer
 from .batches import Batch, Batches
 from .captions import vocabulary
 from .command import Command, run_command
+from .common import log
 from .latents import load_latents
 from .noise import Plan
 from .parallel import Processes
 from .run import Part
 from .samples import film_strips
 from .saves import facts, latest
-from .settings import SettingError, Settings
+from .settings import SettingError, Settings, TrainDiT
 
 REFRESH = 300  # seconds after which a run by the clock looks for new shards
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)  # noise levels of the validation
@@ -76,15 +77,18 @@ class DiTPart(Part):
     name, unit = "dit", "tokens"
     adam_only = ("embed", "head", "pieces", "places", "where", "condition", "modulate_block")
 
-    def __init__(self, settings: Settings, module: Trained, processes: Processes | None = None) -> None:
-        """Raises ValueError when there are no latents."""
-        self.options, self.module = settings.train.dit, module
+    def __init__(self, options: TrainDiT, module: Trained, processes: Processes | None = None) -> None:
+        """Raises RunError when there are no latents; without held-out ones the first trained ones are scored."""
+        self.options, self.module = options, module
         self.device = (processes or Processes()).device
         self.about_networks = {"dit": module.dit.config.to_dict(), "text": module.text.config.to_dict()}
         folder, tokenizer = Path(self.options.latents), Tokenizer(module.text.config)
         make = partial(Batches, tokenizer=tokenizer, options=self.options, dim=module.dit.config.dim)
         self.batches = make(load_latents(folder, "train"))
-        self.held_out = make(load_latents(folder, "held out"))
+        held_out = any(folder.glob("held-out-*.safetensors"))
+        if not held_out:
+            log.info("%s holds no held-out latents: the validation is on trained clips", folder)
+        self.held_out = make(load_latents(folder, "held out" if held_out else "train"))
         self.refreshed = time.monotonic()
 
     def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
@@ -161,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _prepare(command: Command) -> Part:
     module = build(command.settings, command.out, command.start_from, command.text)
-    return DiTPart(command.settings, module, command.processes)
+    return DiTPart(command.settings.train.dit, module, command.processes)
 
 
 if __name__ == "__main__":
