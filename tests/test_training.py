@@ -153,7 +153,7 @@ def test_a_misspelt_caption_lacks_one_letter_of_one_word():
 
 def test_the_text_encoder_learns_facts_from_captions_within_a_few_steps():
     torch.manual_seed(0)
-    reader = train_text.Reader()
+    reader = train_text.Reader(TextConfig(captions.vocabulary()))
     tokenizer = Tokenizer(reader.text.config)
     optimisers = optim.Optimisers(reader, ("pieces", "places", "out."), muon_lr=0.01)
     ids, right = train_text.caption_batch(1, 32, tokenizer, "train")

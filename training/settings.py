@@ -122,6 +122,9 @@ class TrainText(Schedule):
     minutes: float = 2.0
     muon_lr: float = 0.01
     warmup: int = 20
+    average: float = 0.9
+    save_every: int = 500
+    sample_every: int = 0
     captions: int = 128  # in a batch
 
 

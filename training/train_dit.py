@@ -75,7 +75,7 @@ class DiTPart(Part):
     """Transformer and text encoder as a part of a run."""
 
     name, unit = "dit", "tokens"
-    adam_only = ("embed", "head", "pieces", "places", "where", "condition", "modulate_block")
+    adam_only: tuple[str, ...] = ("embed", "head", "pieces", "places", "where", "condition", "modulate_block")
 
     def __init__(self, options: TrainDiT, module: Trained, processes: Processes | None = None) -> None:
         """Raises RunError when there are no latents; without held-out ones the first trained ones are scored."""

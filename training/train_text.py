@@ -7,8 +7,8 @@ included. Minutes on one core, where the transformer's own loss takes hours to t
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,18 +18,20 @@ from torch import Tensor, nn
 
 from ..models.text import TextConfig, TextEncoder, Tokenizer
 from .captions import caption, misspell, vocabulary
-from .common import Clock, learning_rate, log, start
+from .command import Command, run_command
+from .common import log
 from .judge import HEADS, truth
-from .optim import Optimisers
+from .run import Part, Run
+from .settings import TrainText
 from .world import draw_scene
 
 
 class Reader(nn.Module):
     """The text encoder and one linear layer on the pooled text for every fact."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: TextConfig) -> None:
         super().__init__()
-        self.text = TextEncoder(TextConfig(vocabulary())).initialise()
+        self.text = TextEncoder(config).initialise()
         self.out = nn.ModuleDict({name: nn.Linear(self.text.config.dim, len(names)) for name, names in HEADS.items()})
 
     def forward(self, ids: Tensor) -> dict[str, Tensor]:
@@ -46,37 +48,55 @@ def caption_batch(seed: int, count: int, tokenizer: Tokenizer, split: str) -> tu
     return tokenizer.batch(texts), truth(scenes)
 
 
-@torch.no_grad()
-def accuracy(reader: Reader, tokenizer: Tokenizer) -> dict[str, float]:
-    """Share of held-out captions that are understood, per fact."""
-    ids, right = caption_batch(77_000_000, 512, tokenizer, "held out")
-    return {name: float((logits.argmax(-1) == right[name]).float().mean()) for name, logits in reader(ids).items()}
+class TextPart(Part):
+    """The text encoder as a part of a run."""
+
+    name, unit = "text", "captions"
+    adam_only = ("pieces", "places", "out.")
+
+    def __init__(self, options: TrainText, module: Reader) -> None:
+        self.options, self.module = options, module
+        self.tokenizer = Tokenizer(module.text.config)
+
+    def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
+        """Draw captions; cross-entropy summed over the facts."""
+        ids, right = caption_batch(int(rng.integers(70_000)), self.options.captions, self.tokenizer, "train")
+        answers = self.module(ids)
+        return torch.stack([F.cross_entropy(answers[name], right[name]) for name in HEADS]).sum(), len(ids)
+
+    def validate(self) -> dict[str, float]:
+        """Share of held-out captions that are understood, per fact."""
+        ids, right = caption_batch(77_000_000, 512, self.tokenizer, "held out")
+        answers = self.module(ids).items()
+        return {name: float((logits.argmax(-1) == right[name]).float().mean()) for name, logits in answers}
+
+    def strips(self) -> dict[str, Tensor]:
+        """There is nothing to see."""
+        return {}
+
+    def about(self) -> dict[str, Any]:
+        """The encoder's config and the facts."""
+        return {"text": self.module.text.config.to_dict(), "facts": {name: list(HEADS[name]) for name in HEADS}}
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Read the options and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2)
-    parser.add_argument("--out", type=Path, default=Path("runs/text/text.safetensors"))
-    args = parser.parse_args()
-    start()
-    torch.manual_seed(0)
-    reader = Reader()
-    tokenizer = Tokenizer(reader.text.config)
-    optimisers = Optimisers(reader, ("pieces", "places", "out."), muon_lr=0.01)
-    step, clock = 0, Clock(args.minutes)
-    while (progress := clock.progress) < 1:
-        ids, right = caption_batch(step + 1, 128, tokenizer, "train")
-        answers = reader(ids)
-        loss = torch.stack([F.cross_entropy(answers[name], right[name]) for name in HEADS]).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimisers.step(learning_rate(progress, step, warmup=20))
-        step += 1
-        if step % 50 == 0:
-            log.info("text step %d  %3.0f%%  loss %.4f", step, 100 * progress, loss.item())
-    log.info("text step %d  held-out captions understood: %s", step, accuracy(reader, tokenizer))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in reader.text.state_dict().items()}, args.out)
+    run_command("text", __doc__, _prepare, arguments, after=_finish)
+
+
+def _prepare(command: Command) -> TextPart:
+    options = command.settings.train.text
+    torch.manual_seed(options.seed)
+    return TextPart(options, Reader(replace(command.settings.text, pieces=vocabulary())))
+
+
+def _finish(run: Run) -> None:
+    if run.processes.rank == 0 and isinstance(run.part, TextPart):
+        encoder = run.part.module.text
+        with run.average.within(run.part.module):
+            tensors = {name: value.contiguous() for name, value in encoder.state_dict().items()}
+            save_file(tensors, run.out / "text.safetensors")
+        log.info("to begin the transformer's run with it: --text %s", run.out / "text.safetensors")
 
 
 if __name__ == "__main__":
