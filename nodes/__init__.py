@@ -11,7 +11,18 @@ class SpacetimeExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return the nodes."""
-        from . import folders, latent, loader, operations, routes, sampler, video
+        from . import (
+            folders,
+            latent,
+            load_video,
+            loader,
+            operations,
+            routes,
+            sampler,
+            save_video,
+            verify_video,
+            video,
+        )
 
         folders.register()
         routes.register()
@@ -20,5 +31,8 @@ class SpacetimeExtension(ComfyExtension):
             latent.EmptySpacetimeLatent,
             sampler.SpacetimeSampler,
             *video.NODES,
+            *load_video.NODES,
+            *save_video.NODES,
+            *verify_video.NODES,
             *operations.NODES,
         ]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..video.errors import VideoError
 from ..video.frames import FITS, Frame, as_rate, legal_size
-from . import vae_stream
+from . import progress, vae_stream
 from .lazy_video import LazyVideo
 from .schema import CATEGORY, inp, schema
 from .video_input import VideoStream
@@ -184,7 +184,8 @@ class _Progress:
     def show(self, done: int) -> None:
         """Show ``done`` of the total."""
         mm.throw_exception_if_processing_interrupted()
-        self._bar.update_absolute(done, max(done, self._total))
+        if not progress.is_taken():  # a node that writes shows what is written
+            self._bar.update_absolute(done, max(done, self._total))
 
 
 def check_vae(vae: Any) -> None:

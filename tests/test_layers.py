@@ -18,7 +18,7 @@ HOST_MODULES = {
 # room: (other rooms, packages besides the standard library; None: any but the host's modules)
 TABLE = {
     "models": (set(), {"torch", "numpy", "safetensors"}),
-    "video": (set(), {"av", "numpy", "torch", "PIL"}),
+    "video": (set(), {"av", "numpy", "torch", "PIL", "c2pa", "cryptography"}),
     "language": ({"models"}, {"torch", "numpy"}),
     "nodes": ({"models", "video", "language"}, HOST_MODULES | {"torch", "numpy", "av", "PIL", "aiohttp"}),
     "training": ({"models", "video"}, None),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import wave
 from fractions import Fraction
 
@@ -98,7 +97,9 @@ def test_the_workflow_travels_with_every_format_that_can_carry_it(tmp_path, name
         exif = Image.open(path).getexif()
         texts = exif[0x010F].removeprefix("workflow:"), exif[0x0110].removeprefix("prompt:")
     elif kind == "png":
-        info = Image.open(path).info
+        with Image.open(path) as picture:
+            picture.load()
+            info = picture.info
         texts = info["workflow"], info["prompt"]
     else:
         assert name == "gif"
@@ -133,6 +134,14 @@ def test_a_file_of_h265_opens_on_apple_devices(tmp_path):
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
+
+
+def test_a_moving_png_with_a_long_text_in_front_still_moves(tmp_path):
+    write(tmp_path / "a.png", "apng")
+    data = (tmp_path / "a.png").read_bytes()
+    long_text = tags.png_chunks({"note": "x" * 100_000})
+    (tmp_path / "a.png").write_bytes(data[:33] + long_text + data[33:])
+    assert len(list(read_frames(tmp_path / "a.png"))) == COUNT == read_timing(tmp_path / "a.png").count
 
 
 def test_moving_pictures_repeat_for_ever(tmp_path):
@@ -226,7 +235,7 @@ def test_a_disk_that_fills_up_while_the_workflow_is_put_in_leaves_nothing(tmp_pa
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfileobj", full)
+    monkeypatch.setattr(tags, "png_chunks", full)
     with pytest.raises(VideoError, match="the disk is full"):
         write(tmp_path / "a.png", "apng", metadata={"workflow": WORKFLOW})
     assert list(tmp_path.iterdir()) == []

@@ -20,6 +20,7 @@ from .frames import Frame, as_rate, fit_frame
 
 Source = str | os.PathLike[str] | BinaryIO
 Colour = tuple[int, int, int]
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BLACK: Colour = (0, 0, 0)
 UNSPECIFIED = 2  # colour matrix that a file does not name
 HD_HEIGHT = 720  # from here on an unnamed matrix is BT.709, below BT.601, as players take it
@@ -45,7 +46,8 @@ def open_container(source: Source) -> Iterator[av.container.InputContainer]:
     else:
         source.seek(0)
     try:
-        container = av.open(target, mode="r", options=options)
+        # libav looks for the mark of a moving PNG in the file's first bytes only
+        container = av.open(target, mode="r", format="apng" if _is_moving_png(source) else None, options=options)
     except PermissionError:
         raise VideoError(f"{name} may not be read: check the permissions of the file.") from None
     except (av.FFmpegError, OSError) as error:
@@ -54,6 +56,26 @@ def open_container(source: Source) -> Iterator[av.container.InputContainer]:
         yield cast(av.container.InputContainer, container)
     finally:
         container.close()
+
+
+def _is_moving_png(source: Source) -> bool:
+    """Whether a PNG announces further pictures, however much text or signature stands before that."""
+    if isinstance(source, (str, os.PathLike)):
+        with Path(source).open("rb") as file:
+            return _announces_more(file)
+    found = _announces_more(source)
+    source.seek(0)
+    return found
+
+
+def _announces_more(file: BinaryIO) -> bool:
+    if file.read(8) != PNG_SIGNATURE:
+        return False
+    while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+        if head[4:] == b"acTL":
+            return True
+        file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    return False
 
 
 def video_stream(container: av.container.InputContainer, source: Source) -> Any:

@@ -20,7 +20,6 @@ from .errors import VideoError
 
 EXIF_MODEL, EXIF_MAKE = 0x0110, 0x010F  # ComfyUI's own saver counts downwards from the second
 HAS_EXIF, HAS_ALPHA = 0x08, 0x10
-PNG_HEAD = 8 + 25  # signature and first chunk
 
 
 def write_tags(path: Path, kind: str, tags: Mapping[str, str]) -> None:
@@ -31,12 +30,25 @@ def write_tags(path: Path, kind: str, tags: Mapping[str, str]) -> None:
         beside = path.with_name(path.name + "+")
         try:
             with path.open("rb") as source, beside.open("wb") as target:
-                target.write(source.read(PNG_HEAD))
+                target.write(source.read(_behind_mark(source)))
                 target.write(png_chunks(tags))
                 shutil.copyfileobj(source, target, 1 << 20)
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _behind_mark(file: BinaryIO) -> int:
+    """Return where the chunk ends that announces further pictures: readers look for it among the first bytes."""
+    place = 8
+    file.seek(place)
+    while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+        place += int.from_bytes(head[:4], "big") + 12
+        if head[4:] == b"acTL":
+            file.seek(0)
+            return place
+        file.seek(place)
+    raise VideoError("The PNG encoder has written something else.")
 
 
 def png_chunks(tags: Mapping[str, str]) -> bytes:
