@@ -39,7 +39,7 @@ GPUS = {
     "l40s": Kind(362, 48, 0.35),
     "4090": Kind(165, 24, 0.40),
     "3090": Kind(71, 24, 0.45),
-    "cpu": Kind(1.0, 8, 0.40),  # one core with bf16 matrix instructions; see bench/README.md
+    "cpu": Kind(1.0, 8, 0.20),  # one core with bf16 matrix instructions; measured, see bench/README.md
 }
 
 
