@@ -72,7 +72,7 @@ def test_two_processes_with_copies_train_as_one(alone):
 
 @pytest.mark.slow
 def test_four_processes_with_shards_train_as_one_and_two_go_on(alone):
-    run(alone, "shards", "shard=yes", "stop_at=4", processes=4)
+    run(alone, "shards", "shard=yes", "recompute=true", "stop_at=4", processes=4)
     assert latest(alone / "shards").name == "step-00000004"
     assert len(list(latest(alone / "shards").glob("*.distcp"))) == 4, "every process writes its part"
     done = run(alone, "shards", "shard=yes", processes=2)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Batches for the transformer: native shapes, progressive size and length, images, dropped text."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from tiny import PIECES
+
+pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
+
+from comfyui_spacetime.models.text import TextConfig, Tokenizer
+from comfyui_spacetime.training.batches import Batches, clips_in
+from comfyui_spacetime.training.latents import load_latents, write_shard
+from comfyui_spacetime.training.settings import Stage, TrainDiT
+
+SHAPES = [(5, 8, 8), (5, 16, 16), (9, 16, 16), (5, 12, 22)]
+STAGES = (Stage(0.0, 128, {"1": 0.5, "5": 0.5}), Stage(1.0, 512, {"1": 0.1, "5": 0.5, "9": 0.4}))
+
+
+@pytest.fixture
+def batches(tmp_path):
+    """Batches of made-up latents: small, large, long and wide ones."""
+    for n, (frames, height, width) in enumerate(SHAPES):
+        torch.manual_seed(n)
+        write_shard(
+            tmp_path / f"train-{n:05d}.safetensors",
+            torch.randn(4, 32, frames, height, width).bfloat16(),
+            (torch.rand(4, frames, height, width) > 0.9).bfloat16(),
+            torch.tensor([8.0, 8.0, 12.0, 12.0]),
+            [{"clip": [f"a red panda walks {n}"], "image": ["a red panda"]}] * 4,
+        )
+    options = TrainDiT(tokens=512, stages=STAGES, misspelt=0.0)
+    return Batches(load_latents(tmp_path, "train"), Tokenizer(TextConfig(PIECES)), options, dim=320)
+
+
+def drawn(batches, progress, count=200):
+    rng = np.random.default_rng(0)
+    return [batches.draw(rng, progress) for _ in range(count)]
+
+
+def test_a_batch_is_of_one_shape_and_one_frame_rate(batches):
+    for batch in drawn(batches, 0.5, 20):
+        assert batch.x.shape[2:] == batch.weight.shape[2:] and batch.fps in (8.0, 12.0)
+        assert batch.plan.told.shape[2] == batch.x.shape[2] and len(batch.ids) == len(batch.x)
+
+
+def test_a_run_begins_small_and_short_and_ends_with_every_shape(batches):
+    begin = Counter(tuple(b.x.shape[2:]) for b in drawn(batches, 0.0))
+    assert set(begin) == {(1, 8, 8), (5, 8, 8)}
+    end = Counter(tuple(b.x.shape[2:]) for b in drawn(batches, 1.0))
+    assert {(9, 16, 16), (5, 12, 22), (5, 16, 16), (1, 16, 16)} <= set(end)
+    assert 0.28 < sum(n for s, n in end.items() if s[0] == 9) / 200 < 0.52
+
+
+def test_images_are_captioned_as_images_and_a_tenth_of_the_text_is_dropped(batches):
+    rng = np.random.default_rng(0)
+    clips = batches.clips[(5, 8, 8)]
+    texts = Counter(batches.words(clips, 0, 1, rng) for _ in range(2000))
+    assert set(texts) == {"", "a red panda"} and 0.08 < texts[""] / 2000 < 0.12
+    assert {batches.words(clips, 0, 5, rng) for _ in range(100)} == {"", "a red panda walks 0"}
+
+
+def test_a_short_clip_is_the_beginning_of_a_longer_one(batches):
+    clips = batches.clips[(5, 8, 8)]
+    whole, _ = clips.read(2, 5)
+    image, cover = clips.read(2, 1)
+    assert image.shape == (32, 1, 8, 8) and cover.shape == (1, 8, 8)
+    assert torch.equal(image, whole[:, :1])
+
+
+def test_what_moves_weighs_more_and_the_mean_weight_is_one(batches):
+    batch = drawn(batches, 0.0, 1)[0]
+    assert batch.weight.mean() == pytest.approx(1) and batch.weight.max() == pytest.approx(4 * batch.weight.min())
+
+
+def test_batches_are_about_equally_much_work(batches):
+    sizes = {s: clips_in(16384, s, 320) * (n := s[0] * s[1] * s[2] // 4) * (1 + n / 1920) for s in SHAPES}
+    assert max(sizes.values()) < 1.1 * min(sizes.values())
+    assert clips_in(10, (9, 16, 16), 320) == 1, "never none"
+
+
+def test_the_same_random_numbers_draw_the_same_batch(batches):
+    one, two = (batches.draw(np.random.default_rng([0, 7, 1]), 0.5) for _ in range(2))
+    assert torch.equal(one.x, two.x) and torch.equal(one.plan.told, two.plan.told) and torch.equal(one.ids, two.ids)
