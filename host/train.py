@@ -17,6 +17,7 @@ STEPS = {
     "sprites": ("training.assets", "fetch the pictures that the scene world is made of (npm)"),
     "vae": ("training.train_vae", "train the video VAE"),
     "latents": ("training.latents", "render scenes and encode them with the VAE"),
+    "footage": ("training.footage.encode", "encode a folder of videos with captions, beside the scenes or instead"),
     "text": ("training.train_text", "teach the text encoder the words of the captions"),
     "dit": ("training.train_dit", "train the transformer and the text encoder on the latents"),
     "lora": ("training.train_lora", "fit a LoRA for ComfyUI's stock loader to clips of your own"),
