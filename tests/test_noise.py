@@ -27,6 +27,11 @@ def test_whole_clips_have_one_timestep_each():
     assert told.min() > 0 and told.max() <= 1 and told[:, 0].unique().numel() > 250
 
 
+def test_a_wider_spread_gives_more_clean_and_more_noisy_clips():
+    narrow, wide = (draw("whole", clips=2000, spread=s)[1][:, 0] for s in (1.0, 1.6))
+    assert wide.std() > 1.1 * narrow.std()
+
+
 def runs(known):
     """Known frames as text: "##...." is a prefix of two."""
     return {"".join("#" if k else "." for k in row) for row in known}

@@ -30,6 +30,7 @@ class Mix:
     regions: float = 0.10  # share of batches in which half of the clips have a known region: in-painting
     corrupted: float = 0.33  # share of clips with known frames whose known part is noisy, though it is called known
     corruption: float = 0.15  # the largest noise level of a corrupted part
+    spread: float = 1.0  # of the timesteps; wide teaches more of where things are (high noise) and of details (low)
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Plan:
         return (self.told > 0).float()
 
 
-def base_timestep(count: int, tokens: int, rng: np.random.Generator) -> Tensor:
+def base_timestep(count: int, tokens: int, rng: np.random.Generator, spread: float = 1.0) -> Tensor:
     """Logit-normal timesteps, shifted for the clip's token count; a tenth of them uniform."""
-    t = torch.from_numpy(rng.normal(0, 1, count)).sigmoid()
+    t = torch.from_numpy(rng.normal(0, spread, count)).sigmoid()
     t = shift_timestep(t, max(1.0, token_shift(tokens) / 1.5))
     uniform = torch.from_numpy(rng.random(count))
     return torch.where(torch.from_numpy(rng.random(count)) < 0.1, uniform, t).float().clamp(min=1e-4)
@@ -62,7 +63,7 @@ def plan(count: int, frames: int, height: int, width: int, rng: np.random.Genera
     """Draw the timesteps of a batch of latents."""
     mix = mix or Mix()
     tokens = frames * height * width // 4
-    told = base_timestep(count, tokens, rng).view(-1, 1, 1, 1, 1).repeat(1, 1, frames, 1, 1)
+    told = base_timestep(count, tokens, rng, mix.spread).view(-1, 1, 1, 1, 1).repeat(1, 1, frames, 1, 1)
     level = told.clone()
     if rng.random() < mix.regions:
         told, level = (x.repeat(1, 1, 1, height, width) for x in (told, level))
@@ -75,7 +76,7 @@ def plan(count: int, frames: int, height: int, width: int, rng: np.random.Genera
     for i in range(count):
         kind = str(rng.choice(names, p=odds / odds.sum())) if frames > 1 else "whole"
         if kind == "chunks":
-            told[i, 0, :, 0, 0] = level[i, 0, :, 0, 0] = chunk_timesteps(frames, tokens, rng)
+            told[i, 0, :, 0, 0] = level[i, 0, :, 0, 0] = chunk_timesteps(frames, tokens, rng, mix.spread)
         elif kind != "whole":
             _know(told[i, 0], level[i, 0], KNOWN[kind](frames, rng), mix, rng)
     return Plan(told, level)
@@ -132,12 +133,12 @@ def known_region(frames: int, height: int, width: int, rng: np.random.Generator)
     return inside.expand(frames, -1, -1)
 
 
-def chunk_timesteps(frames: int, tokens: int, rng: np.random.Generator) -> Tensor:
+def chunk_timesteps(frames: int, tokens: int, rng: np.random.Generator, spread: float = 1.0) -> Tensor:
     """A timestep for each run of 1 to frames / 2 latent frames (the first run may be shorter): (frames,).
 
     In half of the clips they rise with time, as in a roll-out, where the past is cleaner than the future.
     """
     size = int(rng.integers(1, frames // 2 + 1))
     chunk = (torch.arange(frames) + int(rng.integers(size))) // size
-    t = base_timestep(int(chunk[-1]) + 1, tokens, rng)
+    t = base_timestep(int(chunk[-1]) + 1, tokens, rng, spread)
     return (t.sort().values if rng.random() < 0.5 else t)[chunk]

@@ -81,6 +81,7 @@ class TrainDiT(Schedule):
         Stage(0.0, 256, {"1": 0.35, "3": 0.25, "5": 0.40}),
         Stage(1.0, 512, {"1": 0.10, "3": 0.10, "5": 0.60, "9": 0.20}),
     )
+    freeze_text: bool = False  # an encoder that train text has taught must not move while what it says is learnt
     dropped_text: float = 0.1  # share of clips without text, which guidance needs
     misspelt: float = 0.1  # share of words in which a letter is lost, so that letters are learnt
     emphasis: float = 3.0  # further weight of the loss where something moves

@@ -165,6 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _prepare(command: Command) -> Part:
     module = build(command.settings, command.out, command.start_from, command.text)
+    module.text.requires_grad_(not command.settings.train.dit.freeze_text)
     return DiTPart(command.settings.train.dit, module, command.processes)
 
 
