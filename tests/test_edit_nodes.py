@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from clip_kit import film, finished, frames_of, image, known, pixels, sampled
-from node_kit import Kit, as_the_executor_does, make_kit  # noqa: F401
+from node_kit import Kit, as_the_executor_does, make_kit, recorded  # noqa: F401
 
 pytestmark = pytest.mark.host
 
@@ -216,3 +217,30 @@ def test_in_a_cinemagraph_only_the_region_moves_and_it_comes_back(kit):
     assert not (frames[6, :, :32] == frames[0, :, :32]).all()
     with pytest.raises(ValueError, match="mask marks nothing"):
         Cinemagraph.execute(picture, torch.zeros(1, 64, 64), kit.vae, 2.0, 8.0, 64, True)
+
+
+# -- masks that hold for a while -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sigma", "share"), [(1.0, 1.0), (0.9, 2 / 3), (0.7, 0.5), (0.5, 1 / 3), (0.0, 0.0)])
+def test_the_rest_of_the_schedule_is_counted_in_steps(inprocess, sigma, share):
+    from comfyui_spacetime.nodes.strength import remaining
+
+    assert remaining(sigma, torch.tensor([1.0, 0.9, 0.5, 0.0])) == pytest.approx(share)
+
+
+def test_what_is_held_for_a_while_enters_as_noisy_as_the_network_is_told(kit):
+    """At noise level s a held position is (1 - s) of itself and s of the noise, and its timestep is s."""
+    latent = keyframe(kit, animate(kit, image(0.2)), image(0.9), -1.0, strength=0.5)
+    model, calls = recorded(kit.model)
+    import comfy.sample
+
+    sampled(replace(kit, model=model), latent, steps=4)
+    noise = comfy.sample.prepare_noise(latent["samples"], 5)
+    last = latent["samples"][:, :, -1]
+    for call in calls[:2]:
+        level = float(call.timestep.max()) / 1000
+        told = call.timestep[0, 0, :, 0, 0] / 1000
+        assert told[0] == 0 and told[1:].tolist() == pytest.approx([level] * 4)
+        expected = (1 - level) * last + level * noise[:, :, -1]
+        torch.testing.assert_close(call.x[:1, :, -1], expected, atol=1e-3, rtol=0)

@@ -205,6 +205,18 @@ def test_what_decoding_lost_returns_where_the_picture_is_the_same_and_not_where_
     assert (to_picture(following, Residual(original, decoded, 8).share(frame, 9)) == following).all()
 
 
+def test_lost_detail_of_what_moves_does_not_stand_still():
+    """A spot that the decoder loses: one that was there before stays for a while, one that has just come does not."""
+    original, decoded = (np.full((32, 64, 3), 100, np.uint8) for _ in range(2))
+    before = original.copy()
+    original[16, 16] = original[16, 48] = 255
+    before[16, 16] = before[16, 44] = 255  # the right one was elsewhere
+    residual = Residual(original, decoded, 8, before)
+    near, later = (to_picture(decoded, residual.share(decoded.astype(np.float32), d))[16, :, 0] for d in (1, 2))
+    assert near[16] > 240 and 100 < near[48] < 200
+    assert later[16] > 200 and later[48] == 100
+
+
 def test_a_region_is_filled_and_every_pixel_around_it_stays():
     original = np.full((64, 64, 3), 100, np.uint8)
     decoded = np.full((64, 64, 3), 90, np.uint8)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 Picture = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 SAME = 12.0  # a difference up to this is the same thing seen again; from three times it on it is another
-MOVING = 2  # frames over which the lost detail of moving things fades
+MOVING = 1  # frames over which the lost detail of moving things fades
 REACH = 4  # pixels on each side over which frames are compared
 
 
@@ -45,11 +47,18 @@ def likeness(one: Picture, other: Picture) -> Picture:
     return np.clip((3 * SAME - difference) / (2 * SAME), 0, 1).astype(np.float32)
 
 
+def steadiness(one: Bytes, other: Bytes) -> Picture:
+    """Where within ``REACH`` pixels nothing differs in neighbouring originals: (H, W, 1), 1 still, 0 moving."""
+    difference = torch.from_numpy(np.abs(one.astype(np.float32) - other.astype(np.float32)).max(-1))
+    widest = F.max_pool2d(difference[None, None], 2 * REACH + 1, stride=1, padding=REACH)[0, 0, :, :, None].numpy()
+    return np.clip((3 * SAME - widest) / (2 * SAME), 0, 1).astype(np.float32)
+
+
 class Residual:
     """What decoding lost of one frame, to be given back to the frames next to it where they show the same thing.
 
     ``beyond`` is the original's frame on the far side: what differs from it moves, and a lost detail that moves must
-    not stand still, so there it fades within a frame or two.
+    not stand still, so there it is gone after a frame.
     """
 
     def __init__(self, original: Bytes, decoded: Bytes, length: int, beyond: Bytes | None = None) -> None:
@@ -58,7 +67,7 @@ class Residual:
         self.length = length
         self._steady: Picture | float = 1.0
         if beyond is not None:
-            self._steady = likeness(original.astype(np.float32), beyond.astype(np.float32))
+            self._steady = steadiness(original, beyond)
 
     def share(self, frame: Picture, distance: int) -> Picture:
         """Return what to add to a decoded ``frame`` that lies ``distance`` frames away."""
