@@ -220,6 +220,61 @@ def test_the_log_is_a_line_of_json_for_every_line_shown(tmp_path):
     assert {"loss", "points/s", "learning rate", "skipped"} < lines[0].keys()
 
 
+class Recorder:
+    """Stands in for TensorBoard's writer."""
+
+    def __init__(self):
+        self.scalars, self.images, self.closed = {}, {}, False
+
+    def add_scalar(self, name, value, step):
+        self.scalars.setdefault(name, []).append(step)
+
+    def add_image(self, name, picture, step):
+        self.images[name, step] = tuple(picture.shape)
+
+    def close(self):
+        self.closed = True
+
+
+def test_tensorboard_gets_the_numbers_and_film_strips_of_the_average(tmp_path, monkeypatch):
+    from comfyui_spacetime.training import board
+
+    recorder = Recorder()
+    monkeypatch.setattr(board, "tensorboard", lambda folder: recorder)
+
+    class Drawn(Line):
+        def strips(self):
+            return {"a line": torch.rand(3, 16, 80)}
+
+    Run(Drawn(), schedule(sample_every=6), tmp_path).go()
+    assert recorder.images == {("a line", 6): (3, 16, 80), ("a line", 12): (3, 16, 80)}
+    assert recorder.scalars["validation"] == [5, 10, 12] and len(recorder.scalars["loss"]) == 12
+    assert recorder.closed
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["step-00000006.png", "step-00000012.png"]
+
+
+def test_without_tensorboard_a_run_says_so_and_goes_on(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    caplog.set_level("INFO")
+    Run(Line(), schedule(steps=2), tmp_path).go()
+    assert "the package tensorboard is not installed" in caplog.text
+    assert latest(tmp_path).name == "step-00000002"
+
+
+def test_a_run_by_the_clock_ends_and_its_time_is_kept(tmp_path):
+    Run(Line(), schedule(steps=0, minutes=0.02, save_every=1_000_000), tmp_path).go()
+    about = facts(latest(tmp_path))
+    assert about["step"] > 1 and about["spent"] >= 1.2
+    Run(Line(), schedule(steps=0, minutes=0.02), tmp_path).go()
+    assert facts(latest(tmp_path))["step"] == about["step"], "its time was over"
+
+
+def test_the_line_says_when_the_run_will_be_over(tmp_path, caplog):
+    caplog.set_level("INFO")
+    Run(Line(), schedule(), tmp_path).go()
+    assert "line step 12  100%  loss" in caplog.text and "points/s  skipped 0  0:00:00 left" in caplog.text
+
+
 def test_a_config_mistake_ends_the_program_with_one_sentence(tmp_path, capsys):
     from comfyui_spacetime.training import train_dit
 

@@ -13,16 +13,15 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from .parallel import join
+
 log = logging.getLogger("spacetime.training")
 
 
 def start(threads: int = 1) -> tuple[int, int]:
-    """Join the processes that torchrun started (gloo), if any; return this process's rank and their number."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(threads)
-    if "RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group("gloo")
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    """Join the processes that torchrun started, if any; return this process's rank and their number."""
+    here = join(threads)
+    return here.rank, here.world
 
 
 @dataclass
