@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much memory decoding takes, by the length of the clip: Decode Video against stock VAEDecode + CreateVideo.
 
-    python -P host/entry.py bench.decode_memory [--size 256] [--fps 8] [--seconds 5 60]
+    ./spacetime bench decode_memory [--size 256] [--fps 8] [--seconds 5 60] [--json FILE]
 
 Every case runs in a process of its own, on the same random latent, through the host's executor, and ends with stock
 SaveVideo. "peak" is the process's largest resident set, "above idle" what came on top of the loaded host and model.
@@ -11,17 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from ..host.entry import ROOT
+from ._cases import add_json, own_process, peak_rss, write_json
 
-MIB = 1024
 GRAPHS: dict[str, dict[str, dict[str, Any]]] = {
     "Decode Video": {
         "d": {"class_type": "SpacetimeDecodeVideo", "inputs": {"samples": ["l", 0], "vae": ["m", 2]}},
@@ -40,6 +36,7 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=8.0, help="frames per second")
     parser.add_argument("--seconds", type=float, nargs="+", default=[5.0, 60.0], help="lengths of the clips")
     parser.add_argument("--case", choices=GRAPHS, help=argparse.SUPPRESS)
+    add_json(parser)
     options = parser.parse_args()
     if options.case:
         with tempfile.TemporaryDirectory() as folder:
@@ -48,27 +45,20 @@ def main() -> None:
     print(f"{options.size}x{options.size}, {options.fps:g} frames per second\n")
     print("| way | clip | frames | peak MiB | above idle MiB | CPU s | peak against shortest |")
     print("|---|---|---|---|---|---|---|")
+    rows = []
     for case in GRAPHS:
         first = 0.0
         for seconds in options.seconds:
-            row = in_own_process(case, options.size, options.fps, seconds)
+            arguments = ["--case", case, "--size", str(options.size), "--fps", str(options.fps)]
+            row = own_process("decode_memory", [*arguments, "--seconds", str(seconds)], f"{case}, {seconds:g} s")
             first = first or row["peak"]
+            rows.append({"case": case, "seconds": seconds, **row})
             print(
                 f"| {case} | {seconds:g} s | {row['frames']} | {row['peak']:.0f} | {row['peak'] - row['idle']:.0f} "
                 f"| {row['cpu']:.1f} | {row['peak'] / first:.2f} |",
                 flush=True,
             )
-
-
-def in_own_process(case: str, size: int, fps: float, seconds: float) -> dict[str, Any]:
-    """Return the figures of one case, measured in a new process."""
-    command = [sys.executable, "-P", str(ROOT / "host" / "entry.py"), "bench.decode_memory", "--case", case]
-    command += ["--size", str(size), "--fps", str(fps), "--seconds", str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{case}, {seconds:g} s failed:\n{done.stderr[-3000:]}")
-    figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return figures
+    write_json(options.json, "decode_memory", {"size": options.size, "fps": options.fps}, rows)
 
 
 def measure(case: str, size: int, fps: float, seconds: float, folder: Path) -> dict[str, Any]:
@@ -117,11 +107,6 @@ def write_latent(path: Path, compression: Any, frames: int, size: int) -> None:
     latent = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({"latent_tensor": latent, "latent_format_version_0": torch.tensor([])}, path)
-
-
-def peak_rss() -> float:
-    """Largest resident set of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: ``./spacetime render | serve | train | test | doctor | setup``.
+"""The command line: ``./spacetime render | serve | train | bench | test | doctor | setup``.
 
 A command's module is imported only when that command runs, so that ``doctor`` works when another one is broken.
 """
@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": ("serve", "serve_command", "start ComfyUI with Spacetime, for the browser"),
     "train": ("train", "train_command", "train the model, one step at a time"),
     "world": ("world", "world_command", "show the scenes that training renders, on a contact sheet"),
+    "bench": ("bench", "bench_command", "measure: memory, speed, quality of operations"),
     "test": ("testing", "test_command", "run the tests"),
     "doctor": ("cli", "doctor_command", "tell what was found, what is missing and how to mend it"),
     "setup": ("cli", "setup_command", "install everything now (the other commands do so when needed)"),

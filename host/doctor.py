@@ -110,6 +110,15 @@ def check_torch(answer: dict[str, Any] | str, own: bool) -> Iterator[Finding]:
         yield Finding("ok", "torchvision", f"{answer['torchvision']}, {how}")
 
 
+def check_credentials(answer: dict[str, Any], python: Path) -> Iterator[Finding]:
+    """Look at the optional package that signs videos."""
+    if answer["credentials"]:
+        yield Finding("ok", "credentials", f"c2pa-python {answer['credentials']}: Save Video signs what it writes")
+    else:
+        mend = f'optional: {python} -m pip install "c2pa-python>=0.38,<1"'
+        yield Finding("note", "credentials", "no c2pa-python: videos are saved unsigned", mend)
+
+
 def bfloat16_words() -> str:
     """Return which bfloat16 instructions this CPU has, as far as the system tells."""
     try:
@@ -204,6 +213,8 @@ def findings(quick: bool, tell: Callable[[str], None]) -> Iterator[Finding]:
         tell("asking torch ...")
         answer = ask(host, "torch")
         yield from check_torch(answer, own=host.kind == "embedded")
+        if not isinstance(answer, str):
+            yield from check_credentials(answer, host.python)
         if not quick and not isinstance(answer, str):
             tell("loading ComfyUI with its nodes ...")
             yield from check_pack(ask(host, "nodes"))

@@ -36,12 +36,21 @@ def probe_torch() -> dict[str, Any]:
         "devices": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "mps": torch.backends.mps.is_available(),
         "torchvision": None,
+        "credentials": version_of("c2pa-python") if version_of("cryptography") else None,
     }
     spec = importlib.machinery.PathFinder.find_spec("torchvision")
     if spec is not None and spec.origin:
         answer["torchvision"] = importlib.metadata.version("torchvision")
         answer["torchvision_ops"] = shims.torchvision_ops_load(Path(spec.origin).parent)
     return answer
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package, None where there is none."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 class _Warnings(logging.Handler):

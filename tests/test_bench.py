@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``./spacetime bench``: what lies in bench/ is listed and run, and its figures can be kept as JSON."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from comfyui_spacetime.host import bench, cli, doctor
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Note the command instead of running it."""
+    commands = []
+    monkeypatch.setattr(bench, "find_host", lambda: SimpleNamespace(python=sys.executable))
+    monkeypatch.setattr(
+        bench.subprocess, "run", lambda command, **_: commands.append(command) or SimpleNamespace(returncode=0)
+    )
+    return commands
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.cli, ["bench", *arguments])
+
+
+def test_without_a_name_the_measurements_are_listed(started):
+    shown = run().output
+    assert "decode_memory" in shown and "video_1080p" in shown and "Memory and time of decoding" in shown
+    assert "_cases" not in shown and started == []
+
+
+def test_a_measurement_gets_its_options_and_the_file_for_its_figures(started, tmp_path):
+    assert run("video_1080p", "--seconds", "1", "--json", str(tmp_path / "a.json")).exit_code == 0
+    (command,) = started
+    assert command[3:] == ["bench.video_1080p", "--seconds", "1", "--json", str(tmp_path / "a.json")]
+
+
+def test_an_unknown_name_lists_the_known_ones(started):
+    result = run("speed")
+    assert result.exit_code == 2 and "no measurement 'speed'" in result.output and "decode_memory" in result.output
+
+
+@pytest.mark.parametrize("name", sorted(bench.benches()))
+def test_every_measurement_says_what_it_is_and_takes_the_json_option(name):
+    source = (bench.FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    assert bench.benches()[name].endswith((".", ":")) or bench.benches()[name]
+    assert "--json" in source or "add_json(" in source
+
+
+def test_figures_are_kept_with_their_settings(tmp_path):
+    cases = importlib.import_module("comfyui_spacetime.bench._cases")
+    cases.write_json(tmp_path / "a.json", "x", {"size": 3}, [{"peak": 1.5}])
+    kept = json.loads((tmp_path / "a.json").read_text())
+    assert (kept["bench"], kept["settings"], kept["rows"]) == ("x", {"size": 3}, [{"peak": 1.5}])
+    cases.write_json(None, "x", {}, [])
+
+
+def test_the_doctor_tells_when_videos_cannot_be_signed(tmp_path):
+    (lacking,) = doctor.check_credentials({"credentials": None}, tmp_path / "python")
+    assert lacking.level == "note" and f'{tmp_path / "python"} -m pip install "c2pa-python' in lacking.mend
+    (there,) = doctor.check_credentials({"credentials": "0.38.1"}, tmp_path / "python")
+    assert there.level == "ok" and "0.38.1" in there.found
