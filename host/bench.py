@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -49,6 +50,50 @@ def bench_command(name: str | None, json_file: str | None, arguments: Sequence[s
     host = find_host()
     entry = Path(__file__).with_name("entry.py")
     command = [str(host.python), "-P", str(entry), f"bench.{name}", *arguments]
-    if json_file:
-        command += ["--json", str(Path(json_file).absolute())]
-    sys.exit(subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode)
+    if json_file is None or takes_json(FOLDER / f"{name}.py"):
+        command += ["--json", str(Path(json_file).absolute())] if json_file else []
+        sys.exit(subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode)
+    code, text = _run_and_keep(command)
+    if code == 0:
+        figures = {"bench": name, "arguments": list(arguments), "rows": rows_of(text)}
+        Path(json_file).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    sys.exit(code)
+
+
+def takes_json(program: Path) -> bool:
+    """Whether a measurement writes its figures itself."""
+    source = program.read_text(encoding="utf-8")
+    return '"--json"' in source or "add_json(" in source
+
+
+def rows_of(text: str) -> list[dict[str, str | float]]:
+    """Return the rows of the Markdown tables in a text by their headings, numbers as numbers."""
+    rows: list[dict[str, str | float]] = []
+    headings: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else []
+        if not cells:
+            headings = []
+        elif not headings:
+            headings = cells
+        elif not all(set(cell) <= set("-: ") for cell in cells):
+            rows.append(dict(zip(headings, map(_value, cells), strict=False)))
+    return rows
+
+
+def _value(cell: str) -> str | float:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def _run_and_keep(command: Sequence[str]) -> tuple[int, str]:
+    """Run a program, show what it prints as it comes, and return its exit status and that text."""
+    lines = []
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            click.echo(line, nl=False)
+            lines.append(line)
+    return process.returncode, "".join(lines)
