@@ -37,6 +37,7 @@ class Layer:
     left: float
     top: float
     opaque: bool
+    solid: int = 0  # rows from here down hide everything behind them
     clips_weather: bool = False  # a wall: weather falls behind it
 
 
@@ -192,8 +193,17 @@ class Canvas:
             rows = columns = np.array([0])
         image = self.image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         left, top = columns[0] - self.mx, rows[0] - self.my
+        full = (image[..., 3] == 255).all(1)
+        solid = 0 if full.all() else int(np.nonzero(~full)[0][-1]) + 1
         return Layer(
-            self.name, self.depth, np.ascontiguousarray(image), float(left), float(top), self.opaque, clips_weather
+            self.name,
+            self.depth,
+            np.ascontiguousarray(image),
+            float(left),
+            float(top),
+            self.opaque,
+            solid,
+            clips_weather,
         )
 
 
@@ -205,10 +215,10 @@ def blend(image: Picture, drawn: Picture, column: int, row: int) -> None:
         return
     part = drawn[top - row : bottom - row, left - column : right - column]
     under = image[top:bottom, left:right]
-    channels = image.shape[2]
-    keep = cv2.merge([cv2.bitwise_not(np.ascontiguousarray(part[..., 3]))] * channels)
-    kept = cv2.multiply(under, keep, scale=1 / 255)
-    image[top:bottom, left:right] = cv2.add(kept, np.ascontiguousarray(part[..., :channels]))
+    keep = cv2.bitwise_not(cv2.extractChannel(part, 3))
+    flat = image.shape[2] == 3
+    kept = cv2.multiply(under, cv2.cvtColor(keep, cv2.COLOR_GRAY2RGB) if flat else cv2.merge([keep] * 4), scale=1 / 255)
+    image[top:bottom, left:right] = cv2.add(kept, cv2.cvtColor(part, cv2.COLOR_RGBA2RGB) if flat else part)
 
 
 @lru_cache(maxsize=512)

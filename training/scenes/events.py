@@ -65,13 +65,13 @@ def _size(take: Take, limit: float = 9.0) -> float:
 def passes_behind(take: Take, event: Event) -> Staged:
     """It goes behind something that is wider than it, and comes out on the other side."""
     actor = take.shot.actors[0]
-    size = _size(take, 0.30)
+    size = min(_size(take), 0.29 * take.unit)
     kind = event.prop or "tree"
-    tall, sunk = {"tree": (0.86, 0.155), "rock": (0.56, 0.03), "column": (0.96, 0.04)}[kind]
+    tall, sunk = {"tree": (0.70, 0.165), "rock": (0.56, 0.03), "column": (0.96, 0.04)}[kind]
     picture = props.screen(kind)
     middle = 0.5 * take.width + 0.05 * actor.start[0] * take.width
-    wide = {"tree": 0.72, "rock": 0.86, "column": 0.50}[kind] * tall * take.unit
-    reach = min((wide + 1.9 * size) / 2, 0.5 * take.width - 0.5 * size + 0.12 * size)
+    wide = {"tree": 0.70, "rock": 0.86, "column": 0.36}[kind] * tall * take.unit
+    reach = min((wide + 2.1 * size) / 2, 0.5 * take.width - 0.5 * size)
     way = 1.0 if "right" in actor.motions else -1.0
     x = middle + way * reach * (2 * take.phase - 1)
     foot = take.floor - 0.01 * take.height

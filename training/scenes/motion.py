@@ -119,7 +119,7 @@ def _add(
         case "fall over":
             out.lie += look * np.clip((p - 0.2) / 0.3, 0, 1) ** 2
         case "stretch":
-            out.stretch *= 1 + now * 0.30 * np.sin(0.8 * wave)
+            out.stretch *= 1 + now * 0.24 * np.sin(0.8 * wave)
         case "shake":
             out.x += now * 0.020 * unit * np.sin(3.1 * wave)
             out.tilt += now * 5 * np.sin(3.1 * wave + 1)

@@ -50,6 +50,7 @@ class Piece:
     state: NDArray[np.int64]
     instance: int = -1
     opaque: bool = False
+    solid: int | None = None  # the row of the picture from which on it hides all that is behind it
     paint: Callable[[Frame, int], None] | None = None
 
     @property
@@ -82,9 +83,17 @@ class Piece:
             frame[top:bottom, left:right] = drawn[..., :3]
             owner[top:bottom, left:right] = number
             return
-        blend(frame, drawn, left, top)
-        if self.kind not in ("shadow", "effect"):
-            owner[top:bottom, left:right][drawn[..., 3] > 127] = number
+        if self.solid is not None and matrix[1, 0] == 0 and left == 0 and right == frame.shape[1]:
+            split = int(np.ceil(matrix[1, 1] * (self.solid + 1) + matrix[1, 2]))  # solid from this row of the frame on
+            split = min(max(split, top), bottom)
+            frame[split:bottom] = cv2.cvtColor(drawn[split - top :], cv2.COLOR_RGBA2RGB) if split < bottom else 0
+            owner[split:bottom] = number
+            drawn = drawn[: split - top]
+        if drawn.size:
+            blend(frame, drawn, left, top)
+            if self.kind not in ("shadow", "effect"):
+                seen = owner[top : top + drawn.shape[0], left:right]
+                np.copyto(seen, np.uint8(number), where=drawn[..., 3] > 127)
 
 
 def _box(matrix: NDArray[np.float64], shape: tuple[int, ...], frame: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -122,7 +122,7 @@ def lake(s: Stage, rng: np.random.Generator) -> None:
     ground.below(ground.hills(rng, 0.775, 0.012, 0.8), (0.62, 0.66, 0.40), (0.38, 0.54, 0.26), depth=0.1)
     tufts(ground, rng, 0.79, 90, (0.32, 0.52, 0.24))
     near = s.canvas("reeds", NEAR, 0.3)
-    for x in [*rng.uniform(-0.1, 0.12, 7), *rng.uniform(0.88, 1.1, 7)]:
+    for x in [*rng.uniform(-0.16, 0.06, 7), *rng.uniform(0.94, 1.16, 7)]:
         top = rng.uniform(0.78, 0.9) * near.h
         near.line([(x * near.w, near.bottom), ((x + 0.01) * near.w, top)], 0.010 * near.u, (0.36, 0.50, 0.22))
         near.disc((x + 0.01) * near.w, top, 0.012 * near.u, (0.46, 0.28, 0.14), squash=2.6)

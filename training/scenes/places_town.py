@@ -28,10 +28,13 @@ def forest(s: Stage, rng: np.random.Generator) -> None:
     left = bool(rng.random() < 0.5)
     ground.stamp("log", (0.08 if left else 0.92) * ground.w, 0.80 * ground.h, 0.17 * ground.u)
     ground.mist(0.69 * ground.h, 0.3 * ground.h)
-    near = s.canvas("trunks", NEAR)
-    for x in (-0.035, 1.035):
-        near.box(x * near.w - 0.05 * near.u, -near.my, 0.10 * near.u, near.bottom + near.my, (0.30, 0.20, 0.14))
-        near.box(x * near.w - 0.05 * near.u, -near.my, 0.035 * near.u, near.bottom + near.my, (0.38, 0.26, 0.18))
+    near = s.canvas("trunk", NEAR)
+    x = (1.0 if left else 0.0) * near.w
+    near.box(x - 0.075 * near.u, -near.my, 0.15 * near.u, near.bottom + near.my, (0.30, 0.20, 0.14))
+    near.box(x - 0.075 * near.u, -near.my, 0.05 * near.u, near.bottom + near.my, (0.38, 0.26, 0.18))
+    for y in np.arange(0.05, 1.0, 0.11):  # bark
+        at = x + rng.uniform(-0.05, 0.05) * near.u
+        near.line([(at, y * near.h), (at, (y + 0.05) * near.h)], 0.008 * near.u, (0.22, 0.14, 0.10))
 
 
 def jungle(s: Stage, rng: np.random.Generator) -> None:

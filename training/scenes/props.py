@@ -168,10 +168,10 @@ def screen(kind: str) -> Picture:
     if kind in ("tree", "rock"):
         return premultiplied(picture(SCENERY["tree" if kind == "tree" else "boulder"]))
     image = np.zeros((SIDE, SIDE, 4), np.uint8)
-    for x in range(70, 187):  # a round shaft: lighter on its left side
-        light = 0.94 - 0.32 * ((x - 100) / 86) ** 2 - 0.05 * ((x - 70) // 13 % 2)
+    for x in range(82, 175):  # a round shaft: lighter on its left side
+        light = 0.94 - 0.32 * ((x - 106) / 68) ** 2 - 0.05 * ((x - 82) // 10 % 2)
         cv2.line(image, (x, 24), (x, 238), _ink((light, light * 0.97, light * 0.92)), 1)
-    for top, half in ((0, 76), (13, 66), (232, 66), (243, 76)):
+    for top, half in ((0, 64), (13, 55), (232, 55), (243, 64)):
         cv2.rectangle(image, (128 - half, top), (128 + half, top + 13), (232, 224, 212, 255), -1)
         cv2.line(image, (128 - half, top + 13), (128 + half, top + 13), (180, 172, 162, 255), 1)
     return image

@@ -96,7 +96,7 @@ def _around(take: Take, actors: list[Piece]) -> list[Piece]:
         image = layer.image[..., :3] if layer.opaque else layer.image
         picture = Pyramid((np.ascontiguousarray(image),))
         state = np.zeros(take.frames, np.int64)
-        pieces.append(Piece(layer.name, "layer", (picture,), matrices, state, opaque=layer.opaque))
+        pieces.append(Piece(layer.name, "layer", (picture,), matrices, state, opaque=layer.opaque, solid=layer.solid))
     return pieces + pending + (weather if shot.place not in INDOORS else [])
 
 

@@ -166,7 +166,10 @@ class Take:
     def shadow(self, place: Placement) -> Piece:
         """The soft shadow on the ground under an instance."""
         picture = _shadow()
-        wide = 0.86 * place.size / picture.levels[0].shape[1]
+        actor = self.shot.actors[place.actor]
+        smallest = self.pyramid(actor.noun, actor.colour).levels[-1]
+        share = float(np.mean((smallest[..., 3] > 127).any(0)))  # of its picture that it is wide
+        wide = 0.95 * share * place.size / picture.levels[0].shape[1]
         out = np.zeros((self.frames, 2, 3))
         rows, columns = picture.levels[0].shape[:2]
         out[:, 0, 0] = out[:, 1, 1] = wide
@@ -183,7 +186,7 @@ def _lit(noun: str, colour: str | None, mood: Mood) -> Pyramid:
 @lru_cache(maxsize=1)
 def _shadow() -> Pyramid:
     y, x = np.mgrid[-1:1:32j, -1:1:128j]
-    dark = np.clip(1.15 - np.hypot(x, y), 0, 1) ** 0.8 * 92
+    dark = np.clip(1.15 - np.hypot(x, y), 0, 1) ** 0.8 * 80
     pixels = np.zeros((32, 128, 4), np.uint8)
     pixels[..., 3] = np.clip(dark * (np.hypot(x, y) < 1), 0, 255)
     return Pyramid((pixels,))
