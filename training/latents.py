@@ -28,10 +28,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..models.vae import TIME, VideoVAE
-from .captions import caption, image_caption
 from .common import log, start
 from .saves import RunError
-from .world import draw_scene, render
+from .worlds import WORLDS, Texts, film
 
 # (width, height, frames, share of the clips): small ones for the beginning of a run, see Stage in settings.py
 SHAPES = (
@@ -46,8 +45,6 @@ SHAPES = (
 )
 RATES = (8.0, 8.0, 8.0, 6.0, 12.0)
 SHARD = 64
-CAPTIONS = 8  # kept of each clip; half as many of its first frame
-Texts = dict[str, list[str]]
 
 
 def average_vae(run: Path) -> VideoVAE:
@@ -66,20 +63,19 @@ def write_shard(path: Path, latent: Tensor, cover: Tensor, fps: Tensor, texts: l
 
 
 @torch.inference_mode()
-def encode_shard(vae: VideoVAE, path: Path, seed: int, width: int, height: int, frames: int, split: str) -> None:
+def encode_shard(
+    vae: VideoVAE, path: Path, world: str, seed: int, width: int, height: int, frames: int, split: str
+) -> None:
     """Render and encode SHARD scenes and write them with their captions."""
     latents, covers, rates, texts = [], [], [], []
     for i in range(SHARD):
-        rng = np.random.default_rng([seed, i])
-        rate = RATES[rng.integers(len(RATES))]
-        scene = draw_scene(seed + i, split)
-        video, cover = render(scene, width, height, frames, rate)
-        x = torch.from_numpy(video).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1).to(torch.bfloat16)
+        rate = RATES[np.random.default_rng([seed, i]).integers(len(RATES))]
+        clip = film(world, seed + i, split, width, height, frames, rate)
+        x = torch.from_numpy(clip.video).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1).to(torch.bfloat16)
         latents.append(vae.encode(x))
-        covers.append(latent_cover(torch.from_numpy(cover)))
+        covers.append(latent_cover(torch.from_numpy(clip.cover)))
         rates.append(rate)
-        clip = [caption(scene, rng) for _ in range(CAPTIONS)]
-        texts.append({"clip": clip, "image": [image_caption(scene, rng) for _ in range(CAPTIONS // 2)]})
+        texts.append(clip.texts)
     write_shard(path, torch.cat(latents), torch.stack(covers), torch.tensor(rates), texts)
 
 
@@ -149,6 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vae", type=Path, default=Path("runs/vae/run.pt"))
     parser.add_argument("--out", type=Path, default=Path("runs/latents"))
+    parser.add_argument("--world", default="first", choices=WORLDS, help="what is rendered")
     parser.add_argument("--split", default="train")
     parser.add_argument("--first", type=int, default=0, help="number of the first shard")
     parser.add_argument("--shards", type=int, default=100)
@@ -166,7 +163,7 @@ def main() -> None:
         path = args.out / f"{args.split.replace(' ', '-')}-{n:05d}.safetensors"
         if path.exists():
             continue
-        encode_shard(vae, path, base + n * SHARD, width, height, frames, args.split)
+        encode_shard(vae, path, args.world, base + n * SHARD, width, height, frames, args.split)
         if n % 10 == 0:
             log.info("shard %d: %d x %d, %d frames", n, width, height, frames)
 

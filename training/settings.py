@@ -76,6 +76,7 @@ class TrainDiT(Schedule):
     """How transformer and text encoder are trained on latents."""
 
     latents: str = "runs/latents"
+    world: str = "first"  # whose words the text encoder knows: first, nano or full, as given to train latents
     tokens: int = 4096  # in a batch
     stages: tuple[Stage, ...] = (
         Stage(0.0, 256, {"1": 0.35, "3": 0.25, "5": 0.40}),

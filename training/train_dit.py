@@ -23,7 +23,6 @@ from ..models.dit import DiTConfig, SpacetimeDiT, fused_attention
 from ..models.flow import add_noise
 from ..models.text import TextConfig, TextEncoder, Tokenizer
 from .batches import Batch, Batches
-from .captions import vocabulary
 from .command import Command, run_command
 from .common import log
 from .latents import load_latents
@@ -33,6 +32,7 @@ from .run import Part
 from .samples import film_strips
 from .saves import facts, latest
 from .settings import SettingError, Settings, TrainDiT
+from .worlds import WORLDS, words
 
 REFRESH = 300  # seconds after which a run by the clock looks for new shards
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)  # noise levels of the validation
@@ -151,8 +151,10 @@ def build(settings: Settings, out: Path, start_from: Path | None = None, text: P
         if model.dit.config != settings.dit:
             raise SettingError(f"{start_from} is of another size than this config's transformer: give its --config")
         return model
+    if settings.train.dit.world not in WORLDS:
+        raise SettingError(f"train.dit.world = {settings.train.dit.world!r}: must be one of {', '.join(WORLDS)}")
     torch.manual_seed(settings.train.dit.seed)
-    model = Trained(settings.dit, replace(settings.text, pieces=vocabulary()))
+    model = Trained(settings.dit, replace(settings.text, pieces=words(settings.train.dit.world)))
     if text is not None:
         model.text.load_state_dict(load_file(text))
     return model
