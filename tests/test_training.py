@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scene_kit import drawn_sprites
+from tiny import tiny_vae
 from torch import nn
 
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
@@ -24,6 +26,7 @@ from comfyui_spacetime.training import (
     train_dit,
     train_text,
     train_vae,
+    worlds,
 )
 
 
@@ -96,6 +99,21 @@ def test_an_interrupted_save_leaves_the_old_run(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         common.save_run(path, step=2)
     assert common.load_run(path) == {"step": 1}
+
+
+@pytest.mark.usefixtures(drawn_sprites.__name__)
+@pytest.mark.parametrize("world", worlds.WORLDS)
+def test_latents_of_every_world_are_kept_with_their_captions(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(latents, "SHARD", 2)
+    path = tmp_path / "train-00000.safetensors"
+    latents.encode_shard(tiny_vae().bfloat16(), path, world, 64, 64, 64, 5, "train")
+    clips = latents.load_latents(tmp_path, "train")[(2, 4, 4)]
+    assert len(clips) == 2 and len(clips.texts[0]["clip"]) == 8 and len(clips.texts[1]["image"]) == 4
+    latent, cover = clips.read(1, 2)
+    assert latent.shape == (32, 2, 4, 4) and cover.shape == (2, 4, 4) and 0 < cover.float().mean() < 1
+    tokenizer = Tokenizer(TextConfig(worlds.words(world), length=200))
+    spelt = [i for text in clips.texts[0]["image"] for i in tokenizer.encode(text) if i < 257]
+    assert not spelt, "no caption of a world needs bytes"
 
 
 def test_coverage_follows_the_latent_frames():
