@@ -7,11 +7,13 @@ import pytest
 
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
+import torch
 from torch import nn
 
 from comfyui_spacetime.models.dit import SpacetimeDiT
-from comfyui_spacetime.training import budget
-from comfyui_spacetime.training.batches import stage_at
+from comfyui_spacetime.training import budget, train_dit
+from comfyui_spacetime.training.batches import Batch, stage_at
+from comfyui_spacetime.training.noise import Plan
 from comfyui_spacetime.training.settings import CONFIGS, SettingError, Stage, load_settings
 
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.toml"))
@@ -99,6 +101,27 @@ def test_kept_activations_leave_the_weights_out():
     net = nn.Sequential(nn.Linear(8, 16, device="meta"), nn.SiLU(), nn.Linear(16, 8, device="meta"))
     x = net[0].weight.new_empty(10, 8)
     assert budget.measure(net, lambda: net(x)).kept == 4 * (10 * 8 + 10 * 16 + 10 * 16)
+
+
+def test_counted_activations_are_those_that_a_real_pass_keeps():
+    settings = load_settings("nano")
+    model = train_dit.Trained(settings.dit, settings.text)
+    x, told = torch.randn(2, 32, 3, 8, 8), torch.rand(2, 1, 3, 1, 1)
+    ids = torch.zeros(2, settings.text.length, dtype=torch.long)
+    batch = Batch(x, torch.ones_like(x[:, :1]), Plan(told, told), ids, 8.0)
+    weights = {p.data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        if tensor.untyped_storage().data_ptr() not in weights:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        train_dit.flow_loss(model, batch)
+    copies = 2 * sum(p.numel() for p in model.parameters())  # the weights in bf16 have a line of their own
+    found = sum(storage.nbytes() for storage in kept.values()) - copies
+    assert budget.dit_cost(settings, (3, 8, 8), 2, gpu=False).kept == pytest.approx(found, rel=0.15)
 
 
 def test_recomputing_needs_less_memory_and_more_time():
