@@ -205,16 +205,20 @@ def extend_canvas(
     size = _canvas(vae, (stream.width, stream.height), aspect, width, height)
     original, _, _ = look_at(stream)
     across, down = PLACES[place]
-    corner = round((size[0] - original.size[0]) * across), round((size[1] - original.size[1]) * down)
+    step = vae_stream.size_multiple(vae)  # on the grid, whole tokens are known
+    corner = tuple(
+        min(free, round(free * share / step) * step)
+        for free, share in ((size[0] - original.size[0], across), (size[1] - original.size[1], down))
+    )
     region = np.ones((1, size[1], size[0]), bool)
     region[:, corner[1] : corner[1] + original.size[1], corner[0] : corner[0] + original.size[0]] = False
     latents = line.latents(original.count)
-    widened = (_widen(frame, size, corner) for frame in original.frames())
+    widened = (_widen(frame, size, (corner[0], corner[1])) for frame in original.frames())
     samples = encode_all(vae, widened, line.frames(latents), size)
     patch = compression_of(vae).patch
     cells = latent_mask(torch.from_numpy(region).float(), latents, samples.shape[3], samples.shape[4], line, patch)
     result = fill_gaps(change(samples, torch.ones(latents), cells))
-    plan = Plan((Filled(Kept(original, 0, original.count), 0, region, corner),), size, original.rate)
+    plan = Plan((Filled(Kept(original, 0, original.count), 0, region, (corner[0], corner[1])),), size, original.rate)
     text = f"{original.size[0]}x{original.size[1]} becomes {size[0]}x{size[1]}, {original.seconds(original.count)}"
     return to_latent(result, plan), text
 

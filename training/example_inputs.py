@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clips, the picture and the mask that the example workflows start from: ``python -P host/entry.py
+"""The clips, the picture and the masks that the example workflows start from: ``python -P host/entry.py
 training.example_inputs`` renders them into ``workflows/inputs``."""
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..video.reader import Audio
@@ -32,17 +33,24 @@ def melody(seconds: float, rate: int = 22050) -> Audio:
     return Audio(wave[None].astype(np.float32), rate)
 
 
+def save_mask(name: str, cover: NDArray[np.uint8]) -> None:
+    """Write where the sprite is in any of the frames of ``cover``, and a little around it, in white."""
+    around = cv2.dilate(cover.max(0), np.ones((31, 31), np.uint8))
+    Image.fromarray((around > 0).astype(np.uint8) * 255).save(FOLDER / f"{name}.png")
+
+
 def main() -> None:
     """Render everything."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, scene in CLIPS.items():
-        frames, _ = render(scene, SIDE, SIDE, FRAMES, FPS)
+        frames, cover = render(scene, SIDE, SIDE, FRAMES, FPS)
         sound = melody(FRAMES / FPS) if name == "panda_snow" else None
         write_video(FOLDER / f"{name}.mp4", iter(frames), fps=FPS, audio=sound, crf=17)
+        if name == "turtle_beach":
+            save_mask("turtle_mask", cover)
     frames, cover = render(PICTURE, SIDE, SIDE, 1, FPS)
     Image.fromarray(frames[0]).save(FOLDER / "penguin_beach.png")
-    around = cv2.dilate(cover[0], np.ones((41, 41), np.uint8))
-    Image.fromarray((around > 0).astype(np.uint8) * 255).save(FOLDER / "penguin_mask.png")
+    save_mask("penguin_mask", cover)
 
 
 if __name__ == "__main__":

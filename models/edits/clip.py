@@ -117,6 +117,6 @@ def melt(first: Tensor, second: Tensor, strength: float, held: int = 1) -> Edit:
     share[held : length - held] = torch.linspace(0, 1, length - 2 * held + 2)[1:-1]
     share[length - held :] = 1.0
     samples = torch.lerp(first, second, share.view(1, 1, -1, 1, 1).to(first))
-    freedom = strength * torch.sin(share * torch.pi).clamp(min=0) ** 0.5
+    freedom = strength * torch.sin(share * torch.pi)
     freedom[:held] = freedom[length - held :] = 0.0
     return change(samples, freedom)
