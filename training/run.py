@@ -108,13 +108,13 @@ class Run:
                     board.numbers(self.step, self.validate())
                 if self.schedule.sample_every and self.step % self.schedule.sample_every == 0:
                     board.strips(self.step, self.sample())
+            if self.step % self.schedule.save_every:
+                self.save()
+                board.numbers(self.step, self.validate())
         finally:
             board.close()
             for number, handler in asked.items():
                 signal.signal(number, handler)
-        if self.step % self.schedule.save_every:
-            self.save()
-            board.numbers(self.step, self.validate())
 
     def train(self, progress: float, factor: float) -> tuple[float, float]:
         """One step on this process's batches; returns its share of the step's mean loss, and its units."""
