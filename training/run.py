@@ -73,6 +73,7 @@ class Run:
         self.average = Average(part.module, schedule.average)
         self.optimisers = Optimisers(part.module, part.adam_only, schedule.muon_lr, schedule.adam_lr)
         self.step, self.spent, self.since = 0, 0.0, time.monotonic()
+        self.saved = 0  # the step that was saved last
         self.stopping, self.bad = False, 0
 
     @property
@@ -108,7 +109,7 @@ class Run:
                     board.numbers(self.step, self.validate())
                 if self.schedule.sample_every and self.step % self.schedule.sample_every == 0:
                     board.strips(self.step, self.sample())
-            if self.step % self.schedule.save_every:
+            if self.step != self.saved:
                 self.save()
                 board.numbers(self.step, self.validate())
         finally:
@@ -169,6 +170,7 @@ class Run:
             **self.part.about(),
         }
         save_step(self.out, self.step, self.tensors(), about, self.schedule.keep)
+        self.saved = self.step
 
     def resume(self) -> None:
         """Go on from the last saved step, if there is one. Raises RunError when it is of other networks."""
@@ -181,7 +183,7 @@ class Run:
                 raise RunError(f"{self.out} was trained with another {name} config; give another --out or its config")
         load_step(step, self.tensors())
         self.step, self.spent, self.average.count = about["step"], about["spent"], about["count"]
-        self.optimisers.skipped = about["skipped"]
+        self.optimisers.skipped, self.saved = about["skipped"], self.step
         if self.processes.rank == 0:
             log.info("%s goes on from %s", self.part.name, step)
 
