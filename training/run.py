@@ -64,8 +64,8 @@ class Run:
             raise RunError(
                 f"batches = {self.batches} cannot be dealt out to {self.processes.world} processes; take a multiple"
             )
-        parameters = sum(p.numel() for p in part.module.parameters())
-        self.sharded = wants_shards(schedule.shard, parameters, self.processes)
+        self.parameters = sum(p.numel() for p in part.module.parameters())
+        self.sharded = wants_shards(schedule.shard, self.parameters, self.processes)
         spread(part.module, self.sharded, self.processes)
         if schedule.recompute:
             for block in layers(part.module):
@@ -91,6 +91,13 @@ class Run:
     def go(self) -> None:
         """Train until the end, or until Ctrl-C, which saves. Raises RunError when a step cannot be saved or is lost."""
         self.resume()
+        if self.processes.rank == 0:
+            kind = "shards" if self.sharded else "whole copies" if self.processes.world > 1 else "whole"
+            log.info(
+                "%s: %.1f M parameters on %d x %s, %s; a step has %d batches",
+                *(self.part.name, self.parameters / 1e6, self.processes.world, self.processes.device.type, kind),
+                self.batches,
+            )
         board = Board(self.out, self.part.name, self.processes.rank == 0)
         stop_at = self.schedule.stop_at or float("inf")
         asked = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
