@@ -69,6 +69,10 @@ def test_a_mistake_is_named_with_what_would_be_right(change, said):
     assert said in str(error.value)
 
 
+def test_sizes_may_be_written_large():
+    assert load_settings("3B") == load_settings("3b")
+
+
 def test_an_unknown_config_lists_those_there_are():
     with pytest.raises(SettingError, match=r"there is no config 'nan'; there are .*nano"):
         load_settings("nan")

@@ -170,7 +170,7 @@ def load_settings(name: str, part: str = "dit", changes: Sequence[str] = ()) -> 
     A key is written in full (``train.dit.tokens``), or shorter where it belongs to ``part`` (``tokens``). Raises
     SettingError.
     """
-    path = Path(name) if name.endswith(".toml") else CONFIGS / f"{name}.toml"
+    path = Path(name) if name.endswith(".toml") else CONFIGS / f"{name.lower()}.toml"
     if not path.is_file():
         known = ", ".join(p.stem for p in sorted(CONFIGS.glob("*.toml")))
         raise SettingError(f"there is no config {name!r}; there are {known}, or give the path of a .toml file")
