@@ -77,7 +77,7 @@ class English(Speaker):
         if look and "{A}" not in frame:
             seen = self.word("looks", look, "_in")
             front = self.chance(0.4) or ". " in text or len(self.scene.shots) > 1
-            text = f"{seen}: {text}" if front else _append(text, seen)
+            text = f"{seen}{',' if ':' in text else ':'} {text}" if front else _append(text, seen)
         return self.filmed(text, shot, first)
 
     def keywords(self) -> str:

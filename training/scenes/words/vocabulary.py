@@ -22,9 +22,9 @@ ment ness ful less ish man men cat ship bear ea oo ee ou ai
 PUNCTUATION = ".,;:!?'\"()-，。；：！？、"
 # Words of the grammar itself.
 GRAMMAR = (
-    "a an the same that those another other some several with while and then camera is are they them their it its one two three"
-    " four five stroke strokes brushstroke brushstrokes bite bites on along 这 那 同一 另外 一 两 三 四 五 些 张 段"
-    " 镜头 同时 旁边 有 它 们 他 的 道 笔 笔触 口 个 在 滚动 移动 里 中 上"
+    "a an the same that those another other some several with while and then camera is are they them their it its one"
+    " two three four five stroke strokes brushstroke brushstrokes bite bites on along 这 那 另外 一 两 三 四 五"
+    " 些 张 段 镜头 同时 旁边 有 它 们 他 的 道 笔 笔触 口 个 在 滚动 移动 里 中 上"
 )
 
 
