@@ -14,13 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEIGHT = 288  # pixels of the picture that is searched
-SAMPLES = 6  # frames looked at in each part of a clip
+SAMPLES = 5  # frames looked at in each part of a clip
 STROKE = 15  # pixels: strokes are narrower
 CONTRASTS = (70.0, 130.0)  # of 255, of a stroke against what is around it; the larger keeps tight letters apart
 LEAST, MOST = 6, 44  # height of a letter in pixels
 EVEN = 18.0  # of 255: deviation of a line's colour
 LINE = 5  # letters that make a line
 BASE = 0.1  # of a letter's height: how exactly letters stand on their line
+SAME_SIZE = 0.1  # difference of width, height and area below which two shapes are alike
+REPEATED = 0.6  # share of alike shapes from which they are windows or fence posts
+UNEQUAL = 0.4  # deviation of the heights, as a share
 STANDING = 0.55  # of a line's letters stand on it, or hang from it: a j or a comma does not
 
 
@@ -42,9 +45,8 @@ class Letter:
 
 
 def overlaid_letters(clip: NDArray[np.uint8]) -> float:
-    """Count the letters in lines that stand over a clip (F, H, W, 3) uint8 in its first or second half."""
-    half = len(clip) // 2
-    parts = [clip] if half < 4 else [clip[:half], clip[half:]]
+    """Count the letters in lines that stand over a third of a clip (F, H, W, 3) uint8: subtitles come and go."""
+    parts = np.array_split(clip, 3) if len(clip) >= 9 else [clip]
     return float(max(sum(len(line) for line in find_lines(part)) for part in parts))
 
 
@@ -114,9 +116,11 @@ def _is_writing(line: list[Letter]) -> bool:
     heights, widths, areas, tops = (
         np.array([getattr(letter, name) for letter in line], float) for name in ("height", "width", "area", "y")
     )
-    fill = areas / (heights * widths)
-    alike = widths.std() / widths.mean() < 0.12 and fill.std() < 0.06
+    sizes = np.stack([heights, widths, areas])
+    alike = float((np.abs(sizes / np.median(sizes, 1, keepdims=True) - 1) < SAME_SIZE).all(0).mean())
     slack = max(1.0, BASE * float(np.median(heights)))
     in_line = max(float((np.abs(edge - np.median(edge)) <= slack).mean()) for edge in (tops, tops + heights))
     colours = np.array([letter.luma for letter in line])
-    return not alike and heights.std() / heights.mean() < 0.4 and in_line >= STANDING and float(colours.std()) <= EVEN
+    if alike > REPEATED or heights.std() / heights.mean() > UNEQUAL:
+        return False
+    return in_line >= STANDING and float(colours.std()) <= EVEN

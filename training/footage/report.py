@@ -171,5 +171,6 @@ def _row(line: FileLine) -> tuple[str, ...]:
     if line.skipped:
         what.append(f"{line.skipped}: {line.reason}")
     rate = f"{line.fps:.4g}" + ("~" if line.variable else "")
-    cells = (f"{line.size[0]}x{line.size[1]}", rate, f"{line.frames / line.fps:.1f}", str(len(line.cuts)))
+    seconds = line.frames / line.fps if line.fps else 0.0
+    cells = (f"{line.size[0]}x{line.size[1]}", rate, f"{seconds:.1f}", str(len(line.cuts)))
     return (line.file, *cells, str(len(line.clips)), str(line.kept), "; ".join(what))
