@@ -60,3 +60,16 @@ def test_only_listed_files_can_be_loaded(inprocess: Any) -> None:
             LoadExample.execute(name)
     video, picture = LoadExample.execute("penguin_beach.png").result
     assert picture.shape == (1, 256, 256, 3) and video.get_dimensions() == (256, 256)
+
+
+def test_every_node_explains_itself(inprocess: Any) -> None:
+    from comfyui_spacetime.nodes.operations import NODES
+
+    for node in NODES:
+        described = node.define_schema()
+        assert described.node_id.startswith("Spacetime") and described.description
+        for part in [*described.inputs, *described.outputs]:
+            assert part.tooltip, f"{described.node_id}.{part.id}"
+        page = (FOLDER.parent / "web" / "docs" / f"{described.node_id}.md").read_text(encoding="utf-8")
+        assert page.startswith(f"# {described.display_name}\n")
+        assert all(part.id in page for part in described.inputs), described.node_id
