@@ -40,11 +40,6 @@ NUMBERS_ZH = ("一", "两", "三", "四", "五")
 TURNED = {inverse: relation for relation, inverse in INVERSE.items() if inverse not in INVERSE}
 
 
-def said(entry: dict, name: str) -> list[str]:
-    """All wordings of a field that training uses."""
-    return [*entry.get(name, ()), *entry.get(f"{name}_own", ())]
-
-
 def fill(phrase: str, **slots: list[str]) -> list[str]:
     """The phrase with every choice for its slots."""
     names = [n for n in slots if f"{{{n}}}" in phrase]
@@ -60,8 +55,17 @@ class Words:
     """The table of a language while it is filled; a phrase of two meanings is noted."""
 
     language: str
+    held: bool = False  # whether the held-out wordings are in it, too
     table: Table = field(default_factory=dict)
     doubles: set[str] = field(default_factory=set)
+
+    def said(self, entry: dict, name: str) -> list[str]:
+        """The wordings of a field."""
+        return [
+            *entry.get(name, ()),
+            *entry.get(f"{name}_own", ()),
+            *(entry.get(f"{name}_held", ()) if self.held else ()),
+        ]
 
     def add(self, phrase: str, *facts: Fact) -> None:
         key = tokens(phrase.strip(" ，,"), self.language)
@@ -75,9 +79,9 @@ class Words:
 
 
 @cache
-def words(language: str) -> Words:
-    """Every wording of a language and what it says."""
-    made, data = Words(language), kinds()
+def words(language: str, held: bool = False) -> Words:
+    """Every wording of a language and what it says; with ``held`` those of the evaluation, too."""
+    made, data = Words(language, held), kinds()
     _things(made, data, language)
     _scenery(made, data, language)
     _doings(made, data, language)
@@ -86,16 +90,16 @@ def words(language: str) -> Words:
 
 def _things(made: Words, data: dict, language: str) -> None:
     for key, entry in data["nouns"].items():
-        for name in said(entry, language):
+        for name in made.said(entry, language):
             made.add(name, ("noun", key))
             if language == "en":
                 made.add(plural(name), ("noun", key))
     for key, entry in data["colours"].items():
-        for name in said(entry, language):
+        for name in made.said(entry, language):
             made.add(name, ("colour", key))
     measures = sorted({m for entry in data["nouns"].values() for m in entry["measure"]})
     for key, entry in data["counts"].items():
-        for number in dict.fromkeys(said(entry, language)):
+        for number in dict.fromkeys(made.said(entry, language)):
             for measure in measures if language == "zh" else [""]:
                 made.add(number + measure, ("count", key))
     if language == "en":
@@ -115,55 +119,55 @@ def _things(made: Words, data: dict, language: str) -> None:
     for cut in CUTS[language]:
         made.add(cut, ("cut", ""))
     for key, entry in data["relations"].items():
-        for phrase in said(entry, language):
+        for phrase in made.said(entry, language):
             made.add(phrase.removeprefix("在").replace("{them}", ""), ("relation", key))
 
 
 def _scenery(made: Words, data: dict, language: str) -> None:
     for key, entry in data["places"].items():
-        for phrase in said(entry, language):
+        for phrase in made.said(entry, language):
             made.add(phrase, ("place", key))
             made.add(_place_noun(phrase) if language == "en" else phrase.removeprefix("在"), ("place", key))
     for kind in ("lights", "weathers"):
         for key, entry in data[kind].items():
-            for phrase in [*said(entry, language), *said(entry, f"{language}_in")]:
+            for phrase in [*made.said(entry, language), *made.said(entry, f"{language}_in")]:
                 made.add(phrase, (kind, key))
     for (sky, weather), (light, hour) in product(data["weathers"].items(), data["lights"].items()):
         for adjective, noun in product(weather[f"{language}_adj"], hour[f"{language}_noun"]):
             phrase = f"on {article(adjective)} {adjective} {noun}" if language == "en" else adjective + noun
             made.add(phrase, ("weathers", sky), ("lights", light))
-    media = [m for kind in ("medium", "picture") for m in said(data["frames"][kind], language)]
+    media = [m for kind in ("medium", "picture") for m in made.said(data["frames"][kind], language)]
     for key, entry in data["looks"].items():
-        for phrase in said(entry, f"{language}_in"):
+        for phrase in made.said(entry, f"{language}_in"):
             made.add(phrase, ("look", key))
-        for phrase in said(entry, f"{language}_of"):
+        for phrase in made.said(entry, f"{language}_of"):
             for medium in media:
                 made.add(phrase.format(m=medium), ("look", key))
     for key, entry in data["facings"].items():
-        for phrase in said(entry, language):
+        for phrase in made.said(entry, language):
             made.add(phrase, ("facing", key))
     for key, entry in data["cameras"].items():
-        for phrase in said(entry, language):
+        for phrase in made.said(entry, language):
             made.add_verbs(phrase.replace("{it}", ""), ("camera", key))
-        for phrase in said(entry, f"{language}_noun"):
+        for phrase in made.said(entry, f"{language}_noun"):
             made.add(phrase, ("camera", key))
 
 
 def _doings(made: Words, data: dict, language: str) -> None:
-    verbs = sorted({v for entry in data["verbs"].values() for v in said(entry, language)} | {"float"})
+    verbs = sorted({v for entry in data["verbs"].values() for v in made.said(entry, language)} | {"float"})
     slots = {"go": verbs, "rise": verbs, "it": ["it"], "is": ["is"], "its": ["its"]}
     many = slots | {"it": ["they"], "is": ["are"], "its": ["their"]}
     for key, entry in data["motions"].items():
-        for phrase in said(entry, language):
+        for phrase in made.said(entry, language):
             for filled in {*fill(phrase, **slots), *fill(phrase, **many)}:
                 made.add_verbs(filled, ("motion", key))
-    colours = {c: k for k, entry in data["colours"].items() for c in said(entry, language)}
-    props = {p: k for k, entry in data["props"].items() for p in said(entry, language)}
-    sides = {s: k for k, entry in data["sides"].items() for s in said(entry, language)}
-    headings = {s: k for k, entry in data["headings"].items() for s in said(entry, language)}
-    strokes, bites = _amounts(language, list(colours))
+    colours = {c: k for k, entry in data["colours"].items() for c in made.said(entry, language)}
+    props = {p: k for k, entry in data["props"].items() for p in made.said(entry, language)}
+    sides = {s: k for k, entry in data["sides"].items() for s in made.said(entry, language)}
+    headings = {s: k for k, entry in data["headings"].items() for s in made.said(entry, language)}
+    strokes, bites = _amounts(language, colours)
     for key, entry in data["events"].items():
-        for phrase in said(entry, language):
+        for phrase in made.said(entry, language):
             phrase = phrase.replace("{motion}", "").strip(" ，,")
             choices = slots | {"it": ["it", "them"], "prop": list(props), "on": list(sides), "way": list(headings)}
             choices |= {"strokes": list(strokes), "bites": list(bites), "its": ["its", "their"]}
@@ -177,9 +181,8 @@ def _doings(made: Words, data: dict, language: str) -> None:
                 made.add_verbs(phrase.format(**given), ("event", key), *more)
 
 
-def _amounts(language: str, colours: list[str]) -> tuple[dict[str, list[Fact]], dict[str, list[Fact]]]:
+def _amounts(language: str, colours: dict[str, str]) -> tuple[dict[str, list[Fact]], dict[str, list[Fact]]]:
     """ "two blue strokes" and "two bites" with their facts."""
-    canonical = {c: k for k, entry in kinds()["colours"].items() for c in said(entry, language)}
     strokes: dict[str, list[Fact]] = {}
     bites: dict[str, list[Fact]] = {}
     for n in range(1, 6):
@@ -193,7 +196,7 @@ def _amounts(language: str, colours: list[str]) -> tuple[dict[str, list[Fact]], 
             names = (f"{number} stroke{plural_s}", f"{number} brushstroke{plural_s}", f"{number}笔", f"{number}道笔触")
             strokes |= dict.fromkeys(names[:2] if language == "en" else names[2:], bare)
             for colour in colours:
-                facts = [("event count", str(n)), ("event colour", canonical[colour])]
+                facts = [("event count", str(n)), ("event colour", colours[colour])]
                 if language == "en":
                     for stroke in ("stroke", "brushstroke"):
                         strokes[f"{number} {colour} {stroke}{plural_s}"] = facts
@@ -219,11 +222,16 @@ class ReadShot:
     camera: list[str] = field(default_factory=list)
 
 
-def matches(text: str, language: str) -> tuple[list[tuple[str, tuple[Fact, ...]]], list[str]]:
+@cache
+def known(language: str, held: bool) -> tuple[Table, set[tuple[str, ...]], int]:
+    """The table, the words that say nothing, and the length of the longest phrase."""
+    table = words(language, held).table
+    return table, {tokens(f, language) for f in FILLERS[language]}, max(map(len, table))
+
+
+def matches(text: str, language: str, held: bool = False) -> tuple[list[tuple[str, tuple[Fact, ...]]], list[str]]:
     """The text as phrases with their facts, longest first from left to right; and the words that nothing explains."""
-    table = words(language).table
-    longest = max(map(len, table))
-    fillers = {tokens(f, language) for f in FILLERS[language]}
+    table, fillers, longest = known(language, held)
     row, found, unknown = tokens(text, language), [], []
     at = 0
     while at < len(row):

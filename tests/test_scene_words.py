@@ -41,6 +41,7 @@ def test_every_class_has_words_in_both_languages_and_no_other_has(kind):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_no_wording_in_any_form_belongs_to_two_classes(language):
     assert caption_reader.words(language).doubles == HOMOGRAPHS[language]
+    assert caption_reader.words(language, held=True).doubles == HOMOGRAPHS[language]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
