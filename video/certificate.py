@@ -56,6 +56,16 @@ def known_issuers(folder: Path) -> str:
     return path.read_text(encoding="ascii", errors="replace") if path.is_file() else ""
 
 
+def serial_of(chain: str) -> str:
+    """Return the serial number of the first certificate of a PEM text, nothing if there is none."""
+    from cryptography import x509
+
+    try:
+        return str(x509.load_pem_x509_certificates(chain.encode())[0].serial_number)
+    except (ValueError, IndexError):
+        return ""
+
+
 def _checked(chain: bytes, pem: bytes, folder: Path) -> Identity:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization as form
