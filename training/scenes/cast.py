@@ -104,7 +104,9 @@ def place(take: Take) -> list[Placement]:
 
 def _path(take: Take, member: Member, room: float) -> Moves:
     actor = take.shot.actors[member.actor]
-    ground = Ground(take.width, take.height, member.size, room)
+    standing = 0.92 * take.height if member.hovers else take.floor
+    rise = max(0.12 * take.height, standing - member.up - 1.02 * member.size - 0.03 * take.height)
+    ground = Ground(take.width, take.height, member.size, room, rise)
     seconds = take.seconds + member.offset
     path = moves(actor.motions, actor.facing, take.phase, seconds, ground)
     path.growth -= (path.growth.max() + path.growth.min()) / 2

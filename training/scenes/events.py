@@ -50,7 +50,7 @@ def _stepping(take: Take, placed: Placement) -> None:
         actor.kind.gait,
         actor.noun,
         take.seconds,
-        Ground(take.width, take.height, size, size),
+        Ground(take.width, take.height, size, size, size),
         0.13 * placed.number,
     )
     placed.lift, placed.tilt, placed.flap = placed.lift + steps.lift, placed.tilt + steps.tilt, steps.flap

@@ -41,7 +41,7 @@ def watercolour(frame: Frames, seed: int) -> Frames:
     height, width = frame.shape[:2]
     unit = min(height, width)
     half = cv2.resize(frame, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
-    half = cv2.bilateralFilter(cv2.medianBlur(half, 2 * max(1, unit // 128) + 1), 5, 40, 5)
+    half = cv2.bilateralFilter(cv2.medianBlur(half, 2 * max(1, unit // 200) + 1), 5, 36, 3)
     wash = cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32)
     paper = 255 - (255 - wash) * 0.80
     rim = _edges(wash.astype(np.uint8), unit / 170)[..., None]
@@ -106,19 +106,18 @@ def paper_cut(frame: Frames, seed: int) -> Frames:
     """Flat sheets of coloured paper that cast shadows on each other."""
     height, width = frame.shape[:2]
     unit = min(height, width)
-    flat = cv2.medianBlur(frame, 2 * max(1, unit // 80) + 1)
-    lab = cv2.cvtColor(flat, cv2.COLOR_RGB2LAB).astype(np.float32)
-    steps = np.stack([(lab[..., 0] / 42).round() * 42, *((lab[..., k] / 22).round() * 22 for k in (1, 2))], -1)
-    sheets = cv2.cvtColor(np.clip(steps, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
-    sheets = cv2.medianBlur(sheets, 2 * max(1, unit // 110) + 1).astype(np.float32)
-    grey = cv2.cvtColor(sheets.astype(np.uint8), cv2.COLOR_RGB2GRAY)
-    change = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).astype(np.float32)
-    offset = max(1, round(unit / 100))
-    moved = np.roll(np.clip(change / 60, 0, 1), (offset, offset), (0, 1))
-    shadow = cv2.GaussianBlur(moved, (0, 0), unit / 130)
-    shadow *= 1 - np.clip(change / 60, 0, 1)
-    fibre = _grain(height, width, seed, 0.8)[..., None] * 4
-    return np.clip(sheets * (1 - 0.42 * shadow[..., None]) + fibre, 0, 255).astype(np.uint8)
+    half = cv2.resize(frame, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+    half = cv2.medianBlur(half, 2 * max(1, unit // 160) + 1)
+    smooth = cv2.resize(half, (width, height), interpolation=cv2.INTER_CUBIC)
+    lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).astype(np.float32)
+    steps = np.stack([(lab[..., 0] / 36).round() * 36, *((lab[..., k] / 18).round() * 18 for k in (1, 2))], -1)
+    sheets = cv2.medianBlur(cv2.cvtColor(np.clip(steps, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB), 5)
+    grey = cv2.cvtColor(sheets, cv2.COLOR_RGB2GRAY)
+    edge = np.minimum(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)).astype(np.float32) / 50, 1)
+    offset = max(1, round(unit / 90))
+    shadow = cv2.GaussianBlur(np.roll(edge, (offset, offset), (0, 1)), (0, 0), unit / 130) * (1 - edge)
+    fibre = _grain(height, width, seed, 0.9)[..., None] * 2.5
+    return np.clip(sheets * (0.94 - 0.5 * shadow[..., None]) + 14 + fibre, 0, 255).astype(np.uint8)
 
 
 FILTERS: dict[str, Filter] = {

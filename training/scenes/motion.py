@@ -48,6 +48,7 @@ class Ground:
     height: int
     size: float
     room: float  # pixels that a path may reach sideways
+    rise: float  # pixels that it may reach upwards
 
     @property
     def unit(self) -> float:
@@ -96,7 +97,7 @@ def _add(
                 out.tilt += np.rad2deg(reach / (0.5 * ground.size))
                 out.going[now] = 0
         case "up" | "down":
-            out.y += part * CLIMB * ground.height * p * (1 if name == "down" else -1)
+            out.y += part * min(CLIMB * ground.height, ground.rise) * p * (1 if name == "down" else -1)
         case "closer" | "away":
             out.growth += part * GROWTH * p * (1 if name == "closer" else -1)
         case "jump":

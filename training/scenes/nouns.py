@@ -51,7 +51,7 @@ _ALL = (
     Noun("giraffe", "animals", "1f992", "walk", size=1.2),
     Noun("rhino", "animals", "1f98f", "walk"),
     Noun("kangaroo", "animals", "1f998", "walk"),
-    Noun("rabbit", "animals", "1f407", "walk", colours=COATS, size=0.9),
+    Noun("rabbit", "animals", "1f407", "walk", size=0.9),
     Noun("hedgehog", "animals", "1f994", "walk", size=0.9),
     Noun("tiger", "animals", "1f405", "walk", size=1.1),
     Noun("leopard", "animals", "1f406", "walk", size=1.1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -24,10 +25,20 @@ class Pyramid:
     levels: tuple[Picture, ...]
 
     @classmethod
-    def of(cls, pixels: Picture, deep: bool = True) -> Pyramid:
-        """Build the reductions of a square picture; one that is never shown smaller needs none."""
-        side = pixels.shape[0]
-        return cls(tuple(shrunk(pixels, side >> k) for k in range(4)) if deep else (np.ascontiguousarray(pixels),))
+    def of(cls, pixels: Picture) -> Pyramid:
+        """Build the reductions of a square picture."""
+        return cls(tuple(shrunk(pixels, pixels.shape[0] >> k) for k in range(4)))
+
+    @cached_property
+    def area(self) -> float:
+        """How many pixels of the full picture it covers by more than a half."""
+        return float((self.levels[0][..., 3] > 127).sum())
+
+    @cached_property
+    def outline(self) -> NDArray[np.float64]:
+        """The corners of its convex hull, (N, 2) pixels of the full picture."""
+        points = cv2.findNonZero((self.levels[0][..., 3] > 127).astype(np.uint8))
+        return np.zeros((1, 2)) if points is None else np.asarray(cv2.convexHull(points)[:, 0], np.float64)
 
     def fitting(self, scale: float) -> tuple[Picture, float]:
         """The level from which a picture drawn at ``scale`` is sampled, and how many times smaller it is."""

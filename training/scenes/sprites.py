@@ -104,14 +104,16 @@ def recolour(pixels: Picture, colour: str) -> Picture:
     rgb, alpha = pixels[..., :3].astype(np.float32) / 255, pixels[..., 3] > 128
     hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
     hue, saturation, value = hsv[..., 0], hsv[..., 1], hsv[..., 2]
-    main = _main_hue(hue, saturation * alpha)
+    main = _main_hue(hue, saturation * value * alpha)
     away = np.abs((hue - main + 180) % 360 - 180)
     share = np.clip((70 - away) / 25, 0, 1) * np.clip((saturation - 0.12) / 0.12, 0, 1)
+    share *= np.clip((value - 0.20) / 0.15, 0, 1)  # eyes and tyres stay dark
     turned_hue, sat, val = hue.copy(), saturation.copy(), value.copy()
     if colour in HUES:
         turned_hue = (HUES[colour] + 0.35 * ((hue - main + 180) % 360 - 180)) % 360
         sat = np.clip(saturation * (1.25 if saturation[alpha].mean() < 0.5 else 1.0), 0, 1)
-        val = np.clip(value * (1.12 if colour == "yellow" else 1.0), 0, 1)
+        usual = float(value[alpha & (share > 0.5)].mean()) if (alpha & (share > 0.5)).any() else 1.0
+        val = np.clip(value * max(1.0, 0.86 / usual) * (1.08 if colour == "yellow" else 1.0), 0, 1)
     else:
         factor, gain, lift = DULL[colour]
         if colour == "brown":

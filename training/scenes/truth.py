@@ -6,12 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .camera import CameraPath
-from .pieces import Matrices, Piece
+from .pieces import Matrices, Piece, Pyramid
 from .scene import Event, Scene
 
 Floats = NDArray[np.float64]
@@ -19,33 +18,25 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PieceTruth:
-    """A drawn thing: its matrices into the frame, which of its pictures is shown, its outline and area in pixels of
-    the picture for every one of them."""
+    """A drawn thing: its matrices into the frame, which of its pictures is shown in each, and the pictures of actors
+    and props."""
 
     name: str
     kind: str
     instance: int
     matrices: Matrices
     state: NDArray[np.int64]
-    outlines: tuple[Floats, ...]
-    areas: tuple[float, ...]
+    pictures: tuple[Pyramid, ...]
 
     @classmethod
     def of(cls, piece: Piece) -> PieceTruth:
-        """Keep of a piece what does not need its pictures."""
-        outlines, areas = [], []
-        if piece.kind in ("actor", "prop"):
-            for pyramid in piece.pictures:
-                mask = pyramid.levels[0][..., 3] > 127
-                points = cv2.findNonZero(mask.astype(np.uint8))
-                hull = cv2.convexHull(points)[:, 0] if points is not None else np.zeros((1, 2))
-                outlines.append(np.asarray(hull, np.float64))
-                areas.append(float(mask.sum()))
-        return cls(piece.name, piece.kind, piece.instance, piece.matrices, piece.state, tuple(outlines), tuple(areas))
+        """What is known about a piece."""
+        pictures = piece.pictures if piece.kind in ("actor", "prop") else ()
+        return cls(piece.name, piece.kind, piece.instance, piece.matrices, piece.state, pictures)
 
     def points(self, k: int) -> Floats:
         """The outline in frame ``k``, (N, 2) pixels."""
-        outline = self.outlines[int(self.state[k])]
+        outline = self.pictures[int(self.state[k])].outline
         return np.asarray(outline @ self.matrices[k, :, :2].T + self.matrices[k, :, 2])
 
 
@@ -135,7 +126,7 @@ class ShotTruth:
         piece = self.pieces[i]
         if piece.state[k] < 0:
             return 0.0
-        return piece.areas[int(piece.state[k])] * abs(float(np.linalg.det(piece.matrices[k, :, :2])))
+        return piece.pictures[int(piece.state[k])].area * abs(float(np.linalg.det(piece.matrices[k, :, :2])))
 
 
 @dataclass(frozen=True)
@@ -179,7 +170,7 @@ class Truth:
         owner = shot.owner[k]
         x = np.arange(self.width, dtype=np.float32)
         y = np.arange(self.height, dtype=np.float32)[:, None]
-        for number in np.unique(owner):
+        for number in np.flatnonzero(np.bincount(owner.ravel())):
             if number == 0 or shot.pieces[number - 1].state[j] < 0:
                 continue
             matrices = shot.pieces[number - 1].matrices
