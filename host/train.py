@@ -14,7 +14,7 @@ from . import entry, setup, testing, tools
 
 # step: (module, what it does)
 STEPS = {
-    "sprites": ("training.assets", "fetch the pictures that the scene world is made of (npm)"),
+    "sprites": ("training.scenes.fetch", "fetch the pictures that the scene world is made of (npm)"),
     "vae": ("training.train_vae", "train the video VAE"),
     "latents": ("training.latents", "render scenes and encode them with the VAE"),
     "footage": ("training.footage.encode", "encode a folder of videos with captions, beside the scenes or instead"),

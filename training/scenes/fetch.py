@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fetches the pictures of the scene world, as training.assets does: one npm package, its checksum known.
 
-Run it with ``python -P host/entry.py training.scenes.fetch``.
+It is the first step of ``./spacetime train``, called ``sprites``.
 """
 
 from __future__ import annotations

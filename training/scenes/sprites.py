@@ -67,7 +67,7 @@ def picture(code: str) -> Picture:
     """The picture of a code point, (256, 256, 4) RGBA of straight alpha. Do not write into it."""
     path = sprite_folder() / f"{code}.webp"
     if not path.exists():
-        raise FileNotFoundError(f"sprite {path} is missing; `./spacetime world` fetches it")
+        raise FileNotFoundError(f"sprite {path} is missing; `./spacetime train sprites` fetches it")
     return np.asarray(Image.open(path).convert("RGBA").resize((SIDE, SIDE)))
 
 
