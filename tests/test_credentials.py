@@ -125,7 +125,13 @@ def test_a_foreign_certificate_is_told_from_the_own_one(signed, folder, tmp_path
     assert "this ComfyUI's own certificate" in verify(signed, known_issuers(folder)).text()
 
 
-def test_nothing_is_asked_of_the_network(signed, folder, monkeypatch):
+def test_somebody_elses_certificate_of_the_same_authority_is_not_the_own_one(signed, folder):
+    issuer = known_issuers(folder).split("-----END CERTIFICATE-----\n")[1] + "-----END CERTIFICATE-----\n"
+    report = verify(signed, issuer)  # as if only the authority were ours
+    assert report.intact and report.known and not report.own and "by the authority" in report.text()
+
+
+def test_nothing_is_asked_of_the_network():
     assert credentials.OFFLINE["verify"] | {"remote_manifest_fetch": False, "ocsp_fetch": False} == (
         credentials.OFFLINE["verify"])  # fmt: skip
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .certificate import Identity
+from .certificate import Identity, serial_of
 from .errors import VideoError
 
 log = logging.getLogger(__name__)
@@ -64,13 +64,15 @@ class Claim:
 class Report:
     """What a file claims: ``signed`` whether it claims anything, ``intact`` whether it is as it was signed.
 
-    ``own`` tells whether this computer's certificate signed it; ``faults`` say what does not fit.
+    ``own`` tells whether this computer's certificate signed it, ``known`` whether one of the same authority did;
+    ``faults`` say what does not fit.
     """
 
     name: str
     signed: bool = False
     intact: bool = False
     own: bool = False
+    known: bool = False
     signer: str = ""
     software: str = ""
     source: str = ""
@@ -87,9 +89,9 @@ class Report:
             state = "not altered since it was signed."
         else:
             state = f"ALTERED after it was signed, or damaged ({'; '.join(self.faults)})."
-        known = (
-            "this ComfyUI's own certificate" if self.own else "not known here: anybody may have made this certificate"
-        )
+        known = "not known here: anybody may have made this certificate"
+        if self.known:
+            known = "this ComfyUI's own certificate" if self.own else "by the authority that this ComfyUI's comes from"
         lines = [f"{self.name}: {state}"]
         if not self.intact:
             lines.append("What it claims, which can no longer be relied on:")
@@ -204,7 +206,7 @@ def verify(path: Path, issuers: str = "") -> Report:
         state, found = reader.get_validation_state(), json.loads(reader.json())
         results = reader.get_validation_results() or {}
         reader.close()
-    return _report(path.name, str(state), found, results)
+    return _report(path.name, str(state), found, results, serial_of(issuers))
 
 
 def media_type_of(path: Path) -> str | None:
@@ -212,7 +214,7 @@ def media_type_of(path: Path) -> str | None:
     return MEDIA_TYPES.get(path.suffix.lower())
 
 
-def _report(name: str, state: str, found: dict[str, Any], results: dict[str, Any]) -> Report:
+def _report(name: str, state: str, found: dict[str, Any], results: dict[str, Any], own_serial: str) -> Report:
     claim = found["manifests"][found["active_manifest"]]
     failures = (results.get("activeManifest") or {}).get("failure") or []
     faults = [str(entry.get("explanation") or entry.get("code")) for entry in failures
@@ -230,7 +232,8 @@ def _report(name: str, state: str, found: dict[str, Any], results: dict[str, Any
         name,
         signed=True,
         intact=state in ("Valid", "Trusted"),
-        own=state == "Trusted",
+        own=state == "Trusted" and str(signature.get("cert_serial_number")) == own_serial,
+        known=state == "Trusted",
         signer=str(signature.get("common_name") or signature.get("issuer") or ""),
         software=f"{generator.get('name', '')} {generator.get('version', '')}".strip(),
         source=_source_of(claim),
