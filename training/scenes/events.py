@@ -216,7 +216,8 @@ def treadmill(take: Take, event: Event) -> Staged:
     way = 1.0 if "right" in actor.motions else -1.0
     size = _size(take, 0.46)
     wide = 1.28 * size
-    x = take.width / 2 + 0.8 * actor.start[0] * max(0.0, take.width / 2 - 0.55 * wide)
+    free = 0.8 if take.shot.camera == ("still",) else 0.25  # of the way to the frame's sides
+    x = take.width / 2 + free * actor.start[0] * max(0.0, take.width / 2 - 0.55 * wide)
     belt = take.floor - 0.13 * wide
     placed = Placement.standing(take.frames, x - way * 0.04 * wide, belt, size)
     placed.facing, placed.shadow = np.full(take.frames, way), False
