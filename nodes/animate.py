@@ -259,12 +259,14 @@ def cinemagraph(
     cells = latent_mask(pixels, length, height, width, line, compression_of(vae).patch)
     if not cells.any():
         raise InputError("The mask marks nothing: paint white what shall move.")
-    frames = [still] * plan.count
+    frames = (still,) * plan.count
     free = torch.ones(length)
     free[0] = 0
+    begin, end = line.frames(1), plan.count
     if loop:
         free[-1] = 0
-    edit = change(encode_at(vae, frames, 0, line, plan.size), free, cells)
-    region = (pixels >= 0.5).numpy()
-    parts = (Shown((still,)), Filled(Shown(tuple(frames[1:])), 1, region))
+        end = line.frames(length - 1)
+    edit = change(encode_at(vae, list(frames), 0, line, plan.size), free, cells)
+    moving = Filled(Shown(frames[begin:end]), begin, (pixels >= 0.5).numpy())
+    parts = tuple(part for part in (Shown(frames[:begin]), moving, Shown(frames[end:])) if part.count)
     return to_latent(edit, replace(plan, parts=parts)), text
