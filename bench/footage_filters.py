@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ..training.footage.clips import Options, windows
+from ..training.footage.clips import Options, cut_out, view, windows
 from ..training.footage.cuts import find_cuts
 from ..training.footage.filters import FILTERS
 from ..training.footage.hashes import distance, signature
@@ -28,6 +28,7 @@ from ..video.reader import probe, read_frames
 from .footage_cuts import move_over
 
 Frames = NDArray[np.uint8]
+FRAMES, PIXELS = 17, 400 * 300
 LINES = (
     "I never said that she stole it.",
     "And then we ran, all of us,\nback to the old harbour.",
@@ -44,17 +45,19 @@ def good_clips(files: list[Path], pictures: Path | None, scenes: int) -> Iterato
     for path in files:
         fps = float(probe(path).fps)
         cuts, count = find_cuts(read_frames(path), fps)
-        frames = np.stack(list(read_frames(path)))
-        for start, length in windows(cuts, count, Options()):
+        info = probe(path)
+        scaled, size = view(info.width, info.height, PIXELS)
+        frames = np.stack([cut_out(frame, scaled, size) for frame in read_frames(path)])
+        for start, length in windows(cuts, count, Options(most=FRAMES, least=FRAMES)):
             yield "real", frames[start : start + length]
     for path in sorted(pictures.iterdir()) if pictures else []:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) if path.suffix in (".png", ".jpg") else None
         if picture is not None and min(picture.shape[:2]) > 250:
-            yield "picture", move_over(picture, 33, rng)
+            yield "picture", move_over(picture, FRAMES, rng)
     for i in range(scenes):
         scene = draw_scene(i, "any")
         if scene.motion != "still" or scene.camera != CAMERAS[0]:
-            yield "scene", render(scene, 320, 192, 33, 25.0)[0]
+            yield "scene", render(scene, 320, 192, FRAMES, 25.0)[0]
 
 
 def noisy(clip: Frames, rng: np.random.Generator, strength: float = 2.0) -> Frames:

@@ -220,16 +220,16 @@ def test_a_torn_index_line_is_left_out(tmp_path):
 
 
 def test_the_report_goes_on_after_an_interruption_and_refuses_other_settings(tmp_path):
-    report = Report(tmp_path, {"pixels": 1})
+    report = Report(tmp_path, {"pixels": 1, "allow": ("text",)})
     line = FileLine("a.mp4", fps=24.0, frames=48, state=(5, 6), cuts=[(3, 3)])
     line.skip("short", "no shot has 17 frames")
     report.add(line)
     with (tmp_path / "footage.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"file": "b.mp4", "sp')
-    again = Report(tmp_path, {"pixels": 1})
+    again = Report(tmp_path, {"pixels": 1, "allow": ("text",)})
     assert again.files == [line] and again.done("a.mp4", (5, 6)) and not again.done("a.mp4", (5, 7))
     again.add(FileLine("b.mp4"))
-    assert [known.file for known in Report(tmp_path, {"pixels": 1}).files] == ["a.mp4", "b.mp4"]
+    assert [known.file for known in Report(tmp_path, {"pixels": 1, "allow": ("text",)}).files] == ["a.mp4", "b.mp4"]
     assert "short: no shot has 17 frames" in again.table()
     with pytest.raises(FootageError, match="pixels"):
         Report(tmp_path, {"pixels": 2})

@@ -166,7 +166,10 @@ def run(args: argparse.Namespace) -> Report:
     vae = None if args.dry_run else load_vae(args.vae)
     mark = fingerprint(vae) if vae is not None else ""
     report = Report(out, {"folder": str(folder), "vae": mark, "caption": args.caption or "", **asdict(options)})
-    index, kept_out = Index(args.index or out / "clips.jsonl"), held_out(listing.videos, args.held_out)
+    index, kept_out = (
+        Index(args.index or out / "clips.jsonl"),
+        held_out(tuple(video for video in listing.videos if video.captions), args.held_out),
+    )
     sheet = Sheet()
     for number, video in enumerate(listing.videos, 1):
         state = video.path.stat()

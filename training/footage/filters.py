@@ -70,7 +70,7 @@ def motion(clip: Frames) -> float:
     thumbs = luma_thumbs(clip)
     thumbs -= np.median(thumbs, axis=(1, 2), keepdims=True)  # the light may change
     if len(thumbs) >= 3:
-        thumbs = (thumbs[:-2] + thumbs[1:-1] + thumbs[2:]) / 3
+        thumbs = ((thumbs[:-2] + thumbs[1:-1] + thumbs[2:]) / 3).astype(np.float32)
     return float(np.percentile(np.ptp(thumbs, axis=0), 99.5))
 
 

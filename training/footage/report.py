@@ -89,7 +89,7 @@ class Report:
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         """Go on with the report that is there, if it was made with the same settings; else raises FootageError."""
         self.path, self.files = folder / NAME, list[FileLine]()
-        header = {"footage": VERSION, **settings}
+        header = json.loads(json.dumps({"footage": VERSION, **settings}))  # as it reads back: lists, no tuples
         if not self.path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             self._append(header)
