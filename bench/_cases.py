@@ -30,6 +30,10 @@ def own_process(module: str, arguments: Sequence[str], title: str) -> dict[str, 
 
 def peak_rss() -> float:
     """Largest resident set of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what getrusage says begins with the peak of the process that started this one
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / MIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
 
 
