@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Latents of rendered scenes, made once and kept with their captions: what the transformer trains on.
 
-``./spacetime train latents --vae runs/vae/run.pt --out runs/latents`` writes shards, one shape each; several
+``./spacetime train latents --vae runs/vae --out runs/latents`` writes shards, one shape each; several
 processes may write into the same folder with different ``--part``. A causal latent's first frames are the latent of
 the clip's first frames, so every shard also serves shorter clips and images.
 
@@ -27,9 +27,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..models.vae import TIME, VideoVAE
+from ..models.vae import TIME, VAEConfig, VideoVAE
 from .common import log, start
-from .saves import RunError
+from .saves import RunError, facts, latest, load_average
 from .worlds import WORLDS, Texts, film
 
 # (width, height, frames, share of the clips): small ones for the beginning of a run, see Stage in settings.py
@@ -48,10 +48,16 @@ SHARD = 64
 
 
 def average_vae(run: Path) -> VideoVAE:
-    """The averaged weights of a VAE run, ready to encode."""
-    vae = VideoVAE()
-    vae.load_state_dict(torch.load(run, weights_only=True)["average"])
+    """The averaged weights of a VAE run, ready to encode. Raises RunError when it has no saved step."""
+    vae = run_vae(run)[0]
     return vae.to(torch.bfloat16).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+def run_vae(run: Path) -> tuple[VideoVAE, int]:
+    """The VAE of a run with its averaged weights, and the step that they are of. Raises RunError."""
+    step = latest(run)
+    vae = VideoVAE(VAEConfig.from_dict(facts(step)["vae"]) if step else None)
+    return vae, load_average(run, vae)
 
 
 def write_shard(path: Path, latent: Tensor, cover: Tensor, fps: Tensor, texts: list[Texts]) -> None:
@@ -143,7 +149,7 @@ def load_latents(folder: Path, split: str) -> dict[tuple[int, int, int], Clips]:
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vae", type=Path, default=Path("runs/vae/run.pt"))
+    parser.add_argument("--vae", type=Path, default=Path("runs/vae"))
     parser.add_argument("--out", type=Path, default=Path("runs/latents"))
     parser.add_argument("--world", default="first", choices=WORLDS, help="what is rendered")
     parser.add_argument("--split", default="train")

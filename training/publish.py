@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Join the averaged weights of a VAE run and a transformer run into one checkpoint that the nodes load.
 
-``./spacetime train publish --vae runs/vae/run.pt --dit runs/dit``
+``./spacetime train publish --vae runs/vae --dit runs/dit``
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.dit import DiTConfig
 from ..models.text import TextConfig
-from ..models.vae import VideoVAE
 from .common import log
-from .saves import RunError, facts, latest, load_step
+from .latents import run_vae
+from .saves import RunError, facts, latest, load_average
 from .train_dit import Trained
 
 
@@ -27,25 +25,22 @@ def averaged(run: Path) -> tuple[Trained, int]:
         raise RunError(f"{run} holds no saved step: train one with ./spacetime train dit --out {run}")
     about = facts(step)
     model = Trained(DiTConfig(**about["dit"]), TextConfig.from_dict(about["text"]))
-    load_step(step, {f"average.{name}": value for name, value in model.state_dict().items()})
-    return model, int(about["step"])
+    return model, load_average(run, model)
 
 
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vae", type=Path, default=Path("runs/vae/run.pt"))
+    parser.add_argument("--vae", type=Path, default=Path("runs/vae"))
     parser.add_argument("--dit", type=Path, default=Path("runs/dit"))
     parser.add_argument("--out", type=Path, default=Path("weights/spacetime-nano.safetensors"))
     args = parser.parse_args()
     log.setLevel("INFO")
-    vae = VideoVAE()
-    vae_run = torch.load(args.vae, weights_only=True)
-    vae.load_state_dict(vae_run["average"])
+    vae, vae_steps = run_vae(args.vae)
     model, steps = averaged(args.dit)
     info = {
         "name": "spacetime-nano",
-        "vae_steps": vae_run["step"],
+        "vae_steps": vae_steps,
         "dit_steps": steps,
         "licence": "GPL-3.0-or-later",
     }

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 
 
@@ -71,6 +71,15 @@ def load_step(step: Path, tensors: dict[str, Tensor]) -> None:
         raise RunError(
             f"{step} does not fit this run ({reason(error)}); give another --out, or delete that folder to begin anew"
         ) from error
+
+
+def load_average(run: Path, module: nn.Module) -> int:
+    """Read the averaged weights of a run's last saved step into a module; returns the step. Raises RunError."""
+    step = latest(run)
+    if step is None:
+        raise RunError(f"{run} holds no saved step: train one first, see ./spacetime train --help")
+    load_step(step, {f"average.{name}": value for name, value in module.state_dict().items()})
+    return int(facts(step)["step"])
 
 
 def reason(error: BaseException) -> str:

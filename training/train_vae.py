@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Train the video VAE on the scene world: ``python -P host/entry.py training.train_vae --minutes 60``.
+"""Train the video VAE on the scene world: ``./spacetime train vae --minutes 60``.
 
 Loss: L1 and squared error, weighted towards the moving sprite, and L1 of the picture's gradients, which keeps edges.
-Several processes on one machine: ``torchrun --nproc-per-node 2 host/entry.py training.train_vae ...``.
+The loop itself is in run.py. Train the decoder alone, so that latents stay as they are, in a run of its own:
+``--start-from CHECKPOINT --set freeze_encoder=true --out runs/vae-decoder``.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,9 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..models.checkpoint import load_checkpoint
-from ..models.vae import VAEConfig, VideoVAE
-from .common import Clock, learning_rate, load_run, log, save_run, start
-from .optim import Average, Optimisers
+from ..models.vae import VideoVAE
+from .command import Command, run_command
+from .parallel import Processes
+from .run import Part
+from .samples import strip
+from .settings import SettingError, TrainVAE
 from .world import draw_scene, render
 
 # (width, height, frames, clips in a batch of one process, side of the square cut around the sprite or 0, how often)
@@ -33,7 +35,7 @@ BUCKETS = (
     (256, 256, 1, 12, 160, 1),
     (128, 128, 17, 4, 0, 1),
 )
-LATENT_NOISE = 0.1
+SEEDS = 600_000  # of training batches; those of the validation lie far above
 
 
 def batch(
@@ -98,97 +100,65 @@ def validate(vae: VideoVAE, clips: int = 24) -> tuple[float, float]:
     return -10 * float(np.log10(whole)), -10 * float(np.log10(moving / pixels))
 
 
-def main() -> None:
+class VAEPart(Part):
+    """The VAE as a part of a run."""
+
+    name, unit = "vae", "frames"
+    adam_only = ("patchify", "unpatchify", "project")
+
+    def __init__(self, options: TrainVAE, module: VideoVAE, processes: Processes) -> None:
+        self.options, self.module, self.device = options, module, processes.device
+        module.encoder.requires_grad_(not options.freeze_encoder)
+
+    def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
+        """Render a batch of one bucket; the loss of its reconstruction from noisy latents, and its frames."""
+        odds = np.array([b[5] for b in BUCKETS], float)
+        width, height, frames, clips, crop, _ = BUCKETS[rng.choice(len(BUCKETS), p=odds / odds.sum())]
+        video, cover = batch(int(rng.integers(SEEDS)), width, height, frames, clips, crop)
+        video, cover = video.to(self.device), cover.to(self.device)
+        self.module.train()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            if self.options.freeze_encoder:
+                self.module.scale.eval()
+            z = self.module.encode(video.transpose(1, 2))
+            noise = self.options.latent_noise * torch.rand(clips, 1, 1, 1, 1).to(z.device)
+            made = self.module.decode(z + noise * torch.randn_like(z))
+        made = made.transpose(1, 2).float().contiguous()
+        return reconstruction_loss(made, video, cover, self.options.emphasis), clips * frames
+
+    def validate(self) -> dict[str, float]:
+        """PSNR in dB on held-out scenes: of whole frames, and on the sprites."""
+        whole, moving = validate(self.module)
+        return {"PSNR": whole, "PSNR on the sprites": moving}
+
+    def strips(self) -> dict[str, Tensor]:
+        """A held-out scene above its reconstruction."""
+        video = batch(10_000_000, 256, 256, 17, 1, split="held out")[0].transpose(1, 2).to(self.device)
+        self.module.eval()
+        made = self.module.decode(self.module.encode(video))
+        return {"scene": strip(video[0]), "reconstruction": strip(made[0])}
+
+    def about(self) -> dict[str, Any]:
+        """The network's config and whether latents may change."""
+        return {"vae": self.module.config.to_dict(), "freeze_encoder": self.options.freeze_encoder}
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Read the options and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--out", type=Path, default=Path("runs/vae"))
-    parser.add_argument(
-        "--freeze-encoder", action="store_true", help="train the decoder only, latents stay as they are"
-    )
-    parser.add_argument("--start-from", type=Path, help="begin with a published checkpoint's weights")
-    args = parser.parse_args()
-    rank, world = start()
+    run_command("vae", __doc__, _prepare, arguments)
+
+
+def _prepare(command: Command) -> VAEPart:
     cv2.setNumThreads(1)
-    torch.manual_seed(rank)
-    vae = VideoVAE(VAEConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    step, clock, saved = 0, Clock(args.minutes), load_run(args.out / "run.pt")
-    if args.start_from is not None:
-        vae.load_state_dict(load_checkpoint(args.start_from).build_vae().state_dict())
-    average = Average(vae)
-    if saved:
-        vae.load_state_dict(saved["model"])
-        average.values, average.count = saved["average"], saved["count"]
-    if args.freeze_encoder:
-        vae.encoder.requires_grad_(False)
-    optimisers = Optimisers(vae, ("patchify", "unpatchify", "project"))
-    if saved:
-        step = saved["step"]
-        if saved["frozen"] == args.freeze_encoder:
-            clock.spent = saved["spent"]
-            optimisers.load_state_dict(saved["optimisers"])
-    odds = np.array([b[5] for b in BUCKETS], float)
-    began, losses, done = time.monotonic(), [], 0
-    first = step
-    while (progress := clock.progress) < 1:
-        width, height, frames, clips, crop, _ = BUCKETS[
-            np.random.default_rng(step).choice(len(BUCKETS), p=odds / odds.sum())
-        ]
-        video, cover = batch(step * world + rank, width, height, frames, clips, crop)
-        with torch.autocast("cpu", torch.bfloat16):
-            if args.freeze_encoder:
-                vae.scale.eval()
-            z = vae.encode(video.transpose(1, 2))
-            z = z + LATENT_NOISE * torch.rand(clips, 1, 1, 1, 1) * torch.randn_like(z)
-            made = vae.decode(z)
-        loss = reconstruction_loss(made.transpose(1, 2).float().contiguous(), video, cover)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimisers.step(learning_rate(progress, step - first))
-        average.update(vae)
-        losses.append(loss.item())
-        step, done = step + 1, done + clips * frames * world
-        if step % 50 == 0 and rank == 0:
-            speed = done / (time.monotonic() - began)
-            log.info(
-                "vae step %d  %3.0f%%  loss %.4f  %.0f frames/s  skipped %d",
-                step,
-                100 * progress,
-                np.mean(losses),
-                speed,
-                optimisers.skipped,
-            )
-            losses = []
-        if step % 500 == 0:
-            _save(args, vae, average, optimisers, step, clock, rank)
-    _save(args, vae, average, optimisers, step, clock, rank)
-
-
-def _save(
-    args: argparse.Namespace,
-    vae: VideoVAE,
-    average: Average,
-    optimisers: Optimisers,
-    step: int,
-    clock: Clock,
-    rank: int,
-) -> None:
-    """Write the run's state and say how well the averaged weights do on held-out scenes."""
-    if rank:
-        return
-    save_run(
-        args.out / "run.pt",
-        model=vae.state_dict(),
-        average=average.values,
-        count=average.count,
-        step=step,
-        optimisers=optimisers.state_dict(),
-        spent=clock.seconds,
-        frozen=args.freeze_encoder,
-    )
-    shadow = VideoVAE(vae.config)
-    shadow.load_state_dict(average.values)
-    whole, moving = validate(shadow)
-    log.info("vae step %d  held-out PSNR %.2f dB, on the sprites %.2f dB", step, whole, moving)
+    options = command.settings.train.vae
+    torch.manual_seed(options.seed)
+    vae = VideoVAE(command.settings.vae)
+    if command.start_from is not None:
+        published = load_checkpoint(command.start_from).build_vae()
+        if published.config != vae.config:
+            raise SettingError(f"{command.start_from} holds a VAE of another size: give its --config")
+        vae.load_state_dict(published.state_dict())
+    return VAEPart(options, vae.to(memory_format=torch.channels_last), command.processes)  # type: ignore[call-overload]
 
 
 if __name__ == "__main__":

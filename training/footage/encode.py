@@ -40,11 +40,11 @@ CHECKPOINT = ROOT / "weights" / "spacetime-nano.safetensors"
 
 
 def load_vae(path: Path) -> VideoVAE:
-    """The VAE of a checkpoint (.safetensors) or of a VAE run (run.pt), in bf16, ready to encode."""
-    if not path.is_file():
-        raise FootageError(f"{path} does not exist: give --vae a checkpoint or the run.pt of a VAE run")
-    if path.suffix == ".pt":
+    """The VAE of a checkpoint (.safetensors) or of a VAE run's folder, in bf16, ready to encode."""
+    if path.is_dir():
         return average_vae(path)
+    if not path.is_file():
+        raise FootageError(f"{path} does not exist: give --vae a checkpoint or the folder of a VAE run")
     vae = load_checkpoint(path).build_vae(torch.bfloat16)
     return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
@@ -143,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     names = ", ".join([*(chosen.name for chosen in FILTERS), "duplicate"])
     options.add_argument("folder", type=Path, metavar="FOLDER", help="videos and captions, subfolders too")
     options.add_argument("--out", type=Path, default=Path("runs/latents-footage"))
-    options.add_argument("--vae", type=Path, default=CHECKPOINT, help="a checkpoint, or the run.pt of a VAE run")
+    options.add_argument("--vae", type=Path, default=CHECKPOINT, help="a checkpoint, or the folder of a VAE run")
     options.add_argument("--caption", help="for videos that have none of their own")
     options.add_argument("--frames", type=int, default=33, help="of a clip at most, 4k + 1 (default 33)")
     options.add_argument("--least", type=int, default=17, help="frames of a clip at least, 4k + 1 (default 17)")
