@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from comfyui_spacetime.training import world
 from comfyui_spacetime.training.scenes import canvas, places, props, sprites, take
 
 
@@ -25,15 +26,25 @@ def stand_in() -> np.ndarray:
     return picture
 
 
+def thicket(code: str) -> np.ndarray:
+    """Something to pass behind, as wide as the tree and the boulder are and without gaps."""
+    picture = np.zeros((256, 256, 4), np.uint8)
+    edge = 38 if code == sprites.SCENERY["tree"] else 18
+    picture[:, edge : 256 - edge] = (90, 60, 40, 255)
+    return picture
+
+
 def forget() -> None:
     """Empty the caches of pictures."""
-    for cached in (sprites.sprite, canvas.scenery, places.layers, props.screen, take._lit):
+    for cached in (sprites.sprite, canvas.scenery, places.layers, props.screen, take._lit, world._sprite):
         cached.cache_clear()
 
 
 @pytest.fixture
 def drawn_sprites(monkeypatch):
     monkeypatch.setattr(sprites, "picture", lambda code: stand_in())
+    monkeypatch.setattr(props, "picture", thicket)
+    monkeypatch.setattr(world, "load_sprite", lambda name: stand_in())
     forget()
     yield
     forget()

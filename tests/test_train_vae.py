@@ -7,11 +7,14 @@ import json
 
 import pytest
 import torch
+from scene_kit import drawn_sprites
 
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
 from comfyui_spacetime.training import latents, train_vae
 from comfyui_spacetime.training.saves import RunError, facts, latest
+
+pytestmark = pytest.mark.usefixtures(drawn_sprites.__name__)
 
 TINY = """
 [vae]
