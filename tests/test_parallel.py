@@ -85,6 +85,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {host!r})
 import entry
+entry.extend_path()
 entry.load_package()
 from comfyui_spacetime.training import run, train_dit
 
@@ -124,6 +125,7 @@ MUON = """
 import sys
 sys.path.insert(0, {host!r})
 import entry
+entry.extend_path()
 entry.load_package()
 import torch
 from torch.distributed.device_mesh import init_device_mesh
