@@ -1,18 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sprites of the scene world: MIT-licensed emoji pictures from one npm package, fetched when training asks.
+"""The sprites of the first scene world: MIT-licensed emoji pictures from one npm package, which scenes/fetch.py gets.
 
 Package: @lobehub/fluent-emoji-3d 1.1.0 (MIT; Microsoft's Fluent Emoji), 256 x 256 RGBA pictures.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
-import shutil
-import subprocess
-import tarfile
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -49,34 +43,6 @@ def sprite_folder() -> Path:
     return Path(os.environ.get("SPACETIME_SPRITES") or ROOT / "runs" / "sprites")
 
 
-def fetch_sprites(folder: Path | None = None) -> Path:
-    """Fetch the sprite package with npm, check it and unpack the pictures that the world uses.
-
-    Raises RuntimeError when npm is missing, the package cannot be had or its checksum is another.
-    """
-    folder = folder or sprite_folder()
-    if all((folder / f"{code}.webp").exists() for code in SPRITES.values()):
-        return folder
-    if shutil.which("npm") is None:
-        raise RuntimeError("training renders its scenes from an npm package: install npm (Debian: apt install npm)")
-    with tempfile.TemporaryDirectory() as scratch:
-        done = subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=scratch, capture_output=True, text=True)
-        archives = list(Path(scratch).glob("*.tgz"))
-        if done.returncode or not archives:
-            raise RuntimeError(f"npm could not fetch {PACKAGE}: {done.stderr.strip() or done.stdout.strip()}")
-        digest = hashlib.sha256(archives[0].read_bytes()).hexdigest()
-        if digest != SHA256:
-            raise RuntimeError(f"{PACKAGE} has checksum {digest}, expected {SHA256}; it is not used")
-        folder.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(archives[0]) as archive:
-            for code in SPRITES.values():
-                member = archive.extractfile(f"package/assets/{code}.webp")
-                if member is None:
-                    raise RuntimeError(f"{PACKAGE} lacks {code}.webp")
-                (folder / f"{code}.webp").write_bytes(member.read())
-    return folder
-
-
 def load_sprite(name: str) -> NDArray[np.uint8]:
     """Return the sprite ``name`` as (256, 256, 4) uint8 RGBA, straight alpha."""
     path = sprite_folder() / f"{SPRITES[name]}.webp"
@@ -101,13 +67,3 @@ def red_panda(skunk: NDArray[np.uint8]) -> NDArray[np.uint8]:
     cream = np.array([0.99, 0.91, 0.78], np.float32)
     out = coat * (1 - light) + cream * light
     return np.concatenate([(np.clip(out, 0, 1) * 255).astype(np.uint8), alpha], -1)
-
-
-def main() -> None:
-    """Fetch the sprites and say where they are."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("spacetime.training").info("sprites in %s", fetch_sprites())
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 from ..scene import SCRIPTED, Actor, Event, Shot
 from . import way, wordings
@@ -40,15 +39,7 @@ def capitals(text: str) -> str:
 class English(Speaker):
     """One English caption."""
 
-    language = "en"
-
-    def full(self) -> str:
-        """All shots: who, what, where, when, seen how."""
-        shots = self.scene.shots if self.says("shots") else self.scene.shots[:1]
-        text = self.shot(shots[0], None)
-        for before, shot in pairwise(shots):
-            text = f"{text}{'' if text[-1] in '.!?' else '.'} {self.shot(shot, before)}"
-        return text
+    language, stop, gap = "en", ".", " "
 
     def shot(self, shot: Shot, before: Shot | None) -> str:
         """One shot; ``before`` is the one that it follows."""

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +33,9 @@ STATES = {
 }
 
 
+ENDS = ".!?。！？"
+
+
 @dataclass(frozen=True)
 class Manner:
     """How a caption is put: which facts it says, whether in held-out words, how sparing it is of words.
@@ -46,10 +51,13 @@ class Manner:
     style: str = "plain"
 
 
-class Speaker:
-    """The choices of one caption: the same noun keeps its name throughout it."""
+class Speaker(ABC):
+    """The choices of one caption: the same noun keeps its name throughout it.
 
-    language = ""
+    A language brings its name, what ends a sentence and what stands between two, and its grammar.
+    """
+
+    language, stop, gap = "", "", ""
 
     def __init__(self, scene: Scene, rng: np.random.Generator, manner: Manner) -> None:
         self.scene, self.rng, self.manner = scene, rng, manner
@@ -57,12 +65,20 @@ class Speaker:
         self.phase: float | None = None  # when in its shot a still picture is taken
 
     def full(self) -> str:
-        """All that is to be said, in sentences."""
-        raise NotImplementedError
+        """All that is to be said of all shots, in sentences."""
+        shots = self.scene.shots if self.says("shots") else self.scene.shots[:1]
+        text = self.shot(shots[0], None)
+        for before, shot in pairwise(shots):
+            text += ("" if text[-1] in ENDS else self.stop) + self.gap + self.shot(shot, before)
+        return text
 
+    @abstractmethod
+    def shot(self, shot: Shot, before: Shot | None) -> str:
+        """One shot; ``before`` is the one that it follows."""
+
+    @abstractmethod
     def keywords(self) -> str:
         """All that is to be said, in a row of keywords."""
-        raise NotImplementedError
 
     def pick(self, options: Sequence[str]) -> str:
         """One of the options; the shortest of several when words are to be spared."""
