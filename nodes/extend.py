@@ -11,7 +11,7 @@ from ..models.edits.clip import bridge
 from .errors import InputError
 from .originals import check_context, encode_at, look_at, open_video, timeline_of, working_size
 from .plan import Kept, Made, Part, Plan, to_latent
-from .schema import CATEGORY, inp, schema
+from .schema import CATEGORY, inp, pixels, schema
 
 DIRECTIONS = ("forward", "backward", "both")
 
@@ -71,10 +71,7 @@ def size_inputs() -> list[Any]:
     tip = (
         "{} to generate at, in pixels. 0: the video's own, or the nearest the model takes; the result has the video's."
     )
-    return [
-        inp(io.Int.Input, name, default=0, min=0, max=16384, tooltip=tip.format(name.capitalize()))
-        for name in ("width", "height")
-    ]
+    return [pixels(name, tip.format(name.capitalize())) for name in ("width", "height")]
 
 
 def extend(

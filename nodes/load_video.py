@@ -21,7 +21,7 @@ from ..video.timing import read_timing
 from .errors import InputError
 from .file_names import find_file, list_videos
 from .lazy_video import LazyVideo, from_audio
-from .schema import CATEGORY, inp, schema
+from .schema import CATEGORY, inp, pixels, schema
 
 log = logging.getLogger(__name__)
 BACKGROUNDS: dict[str, Colour] = {
@@ -167,22 +167,8 @@ class LoadVideo(io.ComfyNode):
                     step=0.01,
                     tooltip="Frames per second; motion keeps its speed. 0: the file's own (an uneven rate made even).",
                 ),
-                inp(
-                    io.Int.Input,
-                    "width",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    tooltip="Width in pixels. 0: the file's own (or by the height, keeping the shape).",
-                ),
-                inp(
-                    io.Int.Input,
-                    "height",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    tooltip="Height in pixels. 0: the file's own (or by the width, keeping the shape).",
-                ),
+                pixels("width", "Width in pixels. 0: the file's own (or by the height, keeping the shape)."),
+                pixels("height", "Height in pixels. 0: the file's own (or by the width, keeping the shape)."),
                 inp(
                     io.Combo.Input,
                     "fit",

@@ -21,3 +21,8 @@ def inp(kind: Any, *args: Any, **options: Any) -> Any:
     """Return an input of class ``kind`` (as ``io.Int.Input``), without options that the running host does not have."""
     known = inspect.signature(kind.__init__).parameters
     return kind(*args, **{name: value for name, value in options.items() if name in known})
+
+
+def pixels(name: str, tooltip: str) -> Any:
+    """Return an input for a width or height in pixels; 0 leaves it to the node."""
+    return inp(io.Int.Input, name, default=0, min=0, max=16384, tooltip=tooltip)

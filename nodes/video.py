@@ -18,7 +18,7 @@ from ..video.errors import VideoError
 from ..video.frames import FITS, Frame, as_rate, legal_size
 from . import progress, vae_stream
 from .lazy_video import LazyVideo
-from .schema import CATEGORY, inp, schema
+from .schema import CATEGORY, inp, pixels, schema
 from .video_input import VideoStream
 
 
@@ -39,21 +39,11 @@ class EncodeVideo(io.ComfyNode):
             inputs=[
                 inp(io.Video.Input, "video", tooltip="The video to encode, at any size, rate and length."),
                 inp(io.Vae.Input, "vae", tooltip="The VAE of the model that will use the latent."),
-                inp(
-                    io.Int.Input,
-                    "width",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    tooltip="Width of the clip in pixels. 0: from the video (or from the height, keeping its shape).",
+                pixels(
+                    "width", "Width of the clip in pixels. 0: from the video (or from the height, keeping its shape)."
                 ),
-                inp(
-                    io.Int.Input,
-                    "height",
-                    default=0,
-                    min=0,
-                    max=16384,
-                    tooltip="Height of the clip in pixels. 0: from the video (or from the width, keeping its shape).",
+                pixels(
+                    "height", "Height of the clip in pixels. 0: from the video (or from the width, keeping its shape)."
                 ),
                 inp(
                     io.Combo.Input,
