@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One checkpoint is one safetensors file that describes itself: DiT, VAE and text encoder, with their configs.
 
-Tensors are named ``dit.*``, ``vae.*`` and ``text.*``; the metadata's ``spacetime`` entry is JSON with the format's
-version and the configs. A file saved by the host's ModelSave holds the DiT alone (``model.diffusion_model.*``).
+Tensors are named ``dit.*``, ``vae.*`` and ``text.*``, the VAE's matrices with a byte for each weight (int8.py);
+the metadata's ``spacetime`` entry is JSON with the format's version and the configs. A file saved by the host's
+ModelSave holds the DiT alone (``model.diffusion_model.*``).
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .dit import DiTConfig, SpacetimeDiT
+from .int8 import SCALE, pack, unpack
 from .text import TextConfig, TextEncoder, Tokenizer
 from .vae import VAEConfig, VideoVAE
 
-FORMAT = 1
+FORMAT = 2  # 1: no packed weights
 HOST_PREFIX = "model.diffusion_model."
 
 
@@ -73,11 +75,15 @@ def save_checkpoint(
     info: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.bfloat16,
 ) -> None:
-    """Write a checkpoint in ``dtype``; the old file stays until the new one is whole."""
+    """Write a checkpoint in ``dtype``; unless that is float32, the VAE's matrices are packed.
+
+    The old file stays until the new one is whole.
+    """
+    picture = vae.state_dict() if dtype == torch.float32 else pack(vae.state_dict())
     tensors = {
-        f"{part}.{name}": (value.to(dtype) if value.is_floating_point() else value).contiguous()
-        for part, module in (("dit", dit), ("vae", vae), ("text", text))
-        for name, value in module.state_dict().items()
+        f"{part}.{name}": (value if _exact(name, value) else value.to(dtype)).contiguous()
+        for part, state in (("dit", dit.state_dict()), ("vae", picture), ("text", text.state_dict()))
+        for name, value in state.items()
     }
     described = {
         "format": FORMAT,
@@ -89,6 +95,10 @@ def save_checkpoint(
     scratch = path.with_name(path.name + ".tmp")
     save_file(tensors, scratch, metadata={"spacetime": json.dumps(described, ensure_ascii=False)})
     os.replace(scratch, path)
+
+
+def _exact(name: str, value: Tensor) -> bool:
+    return not value.is_floating_point() or name.endswith(SCALE)
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
@@ -129,7 +139,7 @@ def _described(name: str, tensors: dict[str, Tensor], text: str) -> Checkpoint:
             DiTConfig(**described["dit"]),
             parts["dit"],
             VAEConfig.from_dict(described["vae"]),
-            parts["vae"],
+            unpack(parts["vae"]),
             TextConfig.from_dict(described["text"]),
             parts["text"],
             described.get("info"),

@@ -22,10 +22,15 @@ State = list[Tensor]
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """Sizes of a :class:`VideoVAE`. ``widths`` are the channels at 1/4, 1/8 and 1/16 of the picture's size."""
+    """Sizes of a :class:`VideoVAE`.
+
+    ``widths`` are the channels at 1/4, 1/8 and 1/16 of the picture's size, ``expand`` how many times wider a block is
+    inside there, and the numbers of blocks are the encoder's at 1/8 and 1/16, the decoder's at 1/16, 1/8 and 1/4.
+    """
 
     channels: int = 32
     widths: tuple[int, int, int] = (64, 128, 192)
+    expand: tuple[int, int, int] = (1, 1, 1)
     encoder_blocks: tuple[int, int] = (2, 1)
     decoder_blocks: tuple[int, int, int] = (2, 2, 2)
 
@@ -56,13 +61,14 @@ class ChannelNorm(nn.LayerNorm):
 class Block(nn.Module):
     """Residual block; where ``temporal``, it also sees its own normalised input one latent frame earlier."""
 
-    def __init__(self, width: int, temporal: bool) -> None:
+    def __init__(self, width: int, hidden: int, temporal: bool) -> None:
         super().__init__()
         self.norm = ChannelNorm(width)
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.past = nn.Conv2d(width, width, 1, bias=False) if temporal else None
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
+        self.conv1 = nn.Conv2d(width, hidden, 3, padding=1)
+        self.past = nn.Conv2d(width, hidden, 1, bias=False) if temporal else None
+        self.conv2 = nn.Conv2d(hidden, width, 3, padding=1)
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, batch: int, state: State | None, carry: State) -> Tensor:
         """Map (B*T, C, H, W) to the same shape; take the past from ``state`` and append the new past to ``carry``."""
@@ -79,9 +85,12 @@ class Block(nn.Module):
 class Stage(nn.Module):
     """Blocks at one resolution."""
 
-    def __init__(self, width: int, count: int, temporal: bool) -> None:
+    def __init__(self, config: VAEConfig, level: int, count: int, temporal: bool) -> None:
+        """``level`` is 0, 1 or 2 for 1/4, 1/8 or 1/16 of the picture's size."""
         super().__init__()
-        self.blocks = nn.ModuleList([Block(width, temporal) for _ in range(count)])
+        width = config.widths[level]
+        hidden = width * config.expand[level]
+        self.blocks = nn.ModuleList([Block(width, hidden, temporal) for _ in range(count)])
 
     def forward(self, x: Tensor, batch: int, state: State | None, carry: State) -> Tensor:
         """Apply the blocks one after the other, as :meth:`Block.forward`."""
@@ -97,9 +106,9 @@ class Encoder(nn.Module):
         super().__init__()
         _, middle, top = config.widths
         self.patchify = nn.Conv2d(3 * TIME * 64, middle, 1)
-        self.fine = Stage(middle, config.encoder_blocks[0], temporal=False)
+        self.fine = Stage(config, 1, config.encoder_blocks[0], temporal=False)
         self.down = nn.Conv2d(middle * 4, top, 1)
-        self.coarse = Stage(top, config.encoder_blocks[1], temporal=True)
+        self.coarse = Stage(config, 2, config.encoder_blocks[1], temporal=True)
         self.norm = ChannelNorm(top)
         self.project = nn.Conv2d(top, config.channels, 1)
 
@@ -121,11 +130,11 @@ class Decoder(nn.Module):
         low, middle, top = config.widths
         first, second, third = config.decoder_blocks
         self.project = nn.Conv2d(config.channels, top, 3, padding=1)
-        self.coarse = Stage(top, first, temporal=True)
+        self.coarse = Stage(config, 2, first, temporal=True)
         self.up1 = nn.Conv2d(top, middle * 4, 1)
-        self.middle = Stage(middle, second, temporal=True)
+        self.middle = Stage(config, 1, second, temporal=True)
         self.up2 = nn.Conv2d(middle, low * 4, 1)
-        self.fine = Stage(low, third, temporal=False)
+        self.fine = Stage(config, 0, third, temporal=False)
         self.norm = ChannelNorm(low)
         self.unpatchify = nn.Conv2d(low, 3 * TIME * 16, 1)
 

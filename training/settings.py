@@ -113,6 +113,7 @@ class TrainVAE(Schedule):
     average: float = 0.999
     save_every: int = 500
     shard: str = "no"
+    worlds: dict[str, float] = field(default_factory=lambda: {"first": 1.0})  # how often a scene is drawn from each
     latent_noise: float = 0.1  # largest standard deviation of the noise that decoding learns to stand
     emphasis: float = 5.0  # further weight of the loss where something moves
     freeze_encoder: bool = False  # train the decoder only, latents stay as they are

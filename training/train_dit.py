@@ -25,6 +25,7 @@ from ..models.text import TextConfig, TextEncoder, Tokenizer
 from .batches import Batch, Batches
 from .command import Command, run_command
 from .common import log
+from .grow import grow
 from .latents import load_latents
 from .noise import Plan
 from .parallel import Processes
@@ -140,6 +141,16 @@ def published(path: Path) -> Trained:
     return model
 
 
+def with_channels(model: Trained, config: DiTConfig, name: str) -> Trained:
+    """A transformer for latents with more channels that begins as ``model``. Raises SettingError where more differs."""
+    if replace(model.dit.config, channels=config.channels) != config:
+        raise SettingError(f"{name} is of another size than this config's transformer: give its --config")
+    wider = Trained(config, model.text.config)
+    grow(wider.dit, model.dit.state_dict(), name)
+    wider.text.load_state_dict(model.text.state_dict())
+    return wider
+
+
 def build(settings: Settings, out: Path, start_from: Path | None = None, text: Path | None = None) -> Trained:
     """The networks as a run begins: of its saved steps, of a published checkpoint, or new with the world's words."""
     step = latest(out)
@@ -148,9 +159,7 @@ def build(settings: Settings, out: Path, start_from: Path | None = None, text: P
         return Trained(settings.dit, replace(settings.text, pieces=saved.pieces))
     if start_from is not None:
         model = published(start_from)
-        if model.dit.config != settings.dit:
-            raise SettingError(f"{start_from} is of another size than this config's transformer: give its --config")
-        return model
+        return model if model.dit.config == settings.dit else with_channels(model, settings.dit, start_from.name)
     if settings.train.dit.world not in WORLDS:
         raise SettingError(f"train.dit.world = {settings.train.dit.world!r}: must be one of {', '.join(WORLDS)}")
     torch.manual_seed(settings.train.dit.seed)

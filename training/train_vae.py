@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Train the video VAE on the scene world: ``./spacetime train vae --minutes 60``.
 
-Loss: L1 and squared error, weighted towards the moving sprite, and L1 of the picture's gradients, which keeps edges.
-The loop itself is in run.py. Train the decoder alone, so that latents stay as they are, in a run of its own:
-``--start-from CHECKPOINT --set freeze_encoder=true --out runs/vae-decoder``.
+Loss: L1 and squared error, weighted towards what moves, and L1 of the picture's gradients, which keeps edges.
+The loop itself is in run.py. ``--start-from CHECKPOINT`` goes on from a published VAE, of this size or smaller. Train
+the decoder alone, so that latents stay as they are, in a run of its own: ``--start-from CHECKPOINT --set
+freeze_encoder=true --out runs/vae-decoder``.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from torch import Tensor
 from ..models.checkpoint import load_checkpoint
 from ..models.vae import VideoVAE
 from .command import Command, run_command
+from .grow import grow
 from .parallel import Processes
 from .run import Part
 from .samples import strip
-from .settings import SettingError, TrainVAE
-from .world import draw_scene, render
+from .settings import TrainVAE
+from .worlds import picture
 
 # (width, height, frames, clips in a batch of one process, side of the square cut around the sprite or 0, how often)
 BUCKETS = (
@@ -39,16 +41,27 @@ SEEDS = 600_000  # of training batches; those of the validation lie far above
 
 
 def batch(
-    seed: int, width: int, height: int, frames: int, clips: int, crop: int = 0, split: str = "train"
+    seed: int,
+    width: int,
+    height: int,
+    frames: int,
+    clips: int,
+    crop: int = 0,
+    split: str = "train",
+    worlds: dict[str, float] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Render clips (B, F, 3, H, W) in -1..1 and the sprites' coverage (B, F, 1, H, W) in 0..1.
 
-    The background is soon learnt: with ``crop`` only a square of that side around each sprite's path is kept.
+    ``worlds`` are the odds of each world (else the first). The background is soon learnt: with ``crop`` only a square
+    of that side around each sprite's path is kept.
     """
     rng = np.random.default_rng(seed)
+    names, odds = zip(*(worlds or {"first": 1.0}).items(), strict=True)
     videos, covers = [], []
     for i in range(clips):
-        video, cover = render(draw_scene(seed * 16 + i, split), width, height, frames, float(rng.choice([6, 8, 8, 12])))
+        fps = float(rng.choice([6, 8, 8, 12]))
+        world = str(rng.choice(names, p=np.array(odds) / sum(odds)))
+        video, cover = picture(world, seed * 16 + i, split, width, height, frames, fps)
         if crop:
             rows, columns = _around(cover, crop, rng)
             video, cover = video[:, rows, columns], cover[:, rows, columns]
@@ -75,7 +88,7 @@ def reconstruction_loss(made: Tensor, real: Tensor, cover: Tensor, emphasis: flo
     weight = 1 + emphasis * (cover > 0)
     weight = (weight / weight.mean()).expand_as(real).contiguous()
     error = made - real
-    loss = torch.dot(weight.flatten(), (error.abs() + 2 * error.square()).flatten())
+    loss = torch.dot(weight.flatten(), (error.abs() + 6 * error.square()).flatten())
     for dim in (3, 4):
         inner = weight.narrow(dim, 1, weight.shape[dim] - 1)
         loss = loss + (inner * error.diff(dim=dim).abs()).sum()
@@ -114,7 +127,7 @@ class VAEPart(Part):
         """Render a batch of one bucket; the loss of its reconstruction from noisy latents, and its frames."""
         odds = np.array([b[5] for b in BUCKETS], float)
         width, height, frames, clips, crop, _ = BUCKETS[rng.choice(len(BUCKETS), p=odds / odds.sum())]
-        video, cover = batch(int(rng.integers(SEEDS)), width, height, frames, clips, crop)
+        video, cover = batch(int(rng.integers(SEEDS)), width, height, frames, clips, crop, worlds=self.options.worlds)
         video, cover = video.to(self.device), cover.to(self.device)
         self.module.train()
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -155,9 +168,7 @@ def _prepare(command: Command) -> VAEPart:
     vae = VideoVAE(command.settings.vae)
     if command.start_from is not None:
         published = load_checkpoint(command.start_from).build_vae()
-        if published.config != vae.config:
-            raise SettingError(f"{command.start_from} holds a VAE of another size: give its --config")
-        vae.load_state_dict(published.state_dict())
+        grow(vae, published.state_dict(), command.start_from.name)
     return VAEPart(options, vae.to(memory_format=torch.channels_last), command.processes)  # type: ignore[call-overload]
 
 

@@ -30,6 +30,17 @@ class Footage:
     texts: Texts
 
 
+def picture(
+    world: str, seed: int, split: str, width: int, height: int, frames: int, fps: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A clip and where something moves in it, as :func:`film`, without captions."""
+    if world == "first":
+        return first.render(first.draw_scene(seed, split), width, height, frames, fps)
+    drawn = draw.draw_scene(seed, config.CONFIGS[world](), split)
+    video, truth = render.render(drawn, width, height, frames, fps)
+    return video, truth.cover
+
+
 def film(world: str, seed: int, split: str, width: int, height: int, frames: int, fps: float) -> Footage:
     """Render the scene of a seed; ``split`` is "train" or "held out", whose combinations are never trained."""
     rng = np.random.default_rng([seed, 3])
