@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
 
+from comfyui_spacetime.language.english import article, plural
 from comfyui_spacetime.models.text import WORDS
 from comfyui_spacetime.training.scenes.words import kinds
-from comfyui_spacetime.training.scenes.words.english import article, plural
 from comfyui_spacetime.training.scenes.words.say_en import INVERSE, _place_noun, inflect
 
 Fact = tuple[str, str]

@@ -19,9 +19,9 @@ HOST_MODULES = {
 TABLE = {
     "models": (set(), {"torch", "numpy", "safetensors"}),
     "video": (set(), {"av", "numpy", "torch", "PIL", "c2pa", "cryptography"}),
-    "language": ({"models"}, {"torch", "numpy"}),
+    "language": ({"models"}, {"torch", "numpy", "transformers"}),
     "nodes": ({"models", "video", "language"}, HOST_MODULES | {"torch", "numpy", "av", "PIL", "aiohttp"}),
-    "training": ({"models", "video"}, None),
+    "training": ({"models", "video", "language"}, None),
     "host": ({"video"}, HOST_MODULES | {"click", "tqdm", "PIL", "numpy", "torch", "aiohttp"}),
 }
 

@@ -8,10 +8,10 @@ import re
 import caption_reader
 import pytest
 
+from comfyui_spacetime.language.english import article, gerund, plural, third_person
 from comfyui_spacetime.models.text import WORDS, TextConfig, TextEncoder, Tokenizer
 from comfyui_spacetime.training.scenes import nouns, scene
 from comfyui_spacetime.training.scenes.words import emojibase, kinds, way, wordings
-from comfyui_spacetime.training.scenes.words.english import article, gerund, plural, third_person
 from comfyui_spacetime.training.scenes.words.vocabulary import vocabulary
 
 CLASSES = {

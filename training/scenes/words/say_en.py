@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from ....language.english import article, gerund, plural, third_person
 from ..scene import SCRIPTED, Actor, Event, Shot
 from . import way, wordings
-from .english import article, gerund, plural, third_person
 from .speaker import DIRECTED, SIDEWAYS, Speaker, indoors, same_character
 
 INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "behind": "in front of"}

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from ....language.english import gerund, plural, third_person
 from ....models.text import WORDS
 from . import kinds
-from .english import gerund, plural, third_person
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 ENDINGS = """
