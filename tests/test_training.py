@@ -20,6 +20,7 @@ from comfyui_spacetime.training import (
     batches,
     captions,
     common,
+    facts,
     latents,
     noise,
     optim,
@@ -169,16 +170,25 @@ def test_a_misspelt_caption_lacks_one_letter_of_one_word():
     assert changed and all(len(text) == len("a panda") - 1 and text.startswith("a p") for text in changed)
 
 
-def test_the_text_encoder_learns_facts_from_captions_within_a_few_steps():
+@pytest.mark.parametrize(("world", "fact"), [("first", "object"), ("nano", "place")])
+def test_the_text_encoder_learns_facts_from_captions_within_a_few_steps(world: str, fact: str):
     torch.manual_seed(0)
-    reader = train_text.Reader(TextConfig(captions.vocabulary()))
+    reader = train_text.Reader(TextConfig(worlds.words(world)), facts.facts_of(world))
     tokenizer = Tokenizer(reader.text.config)
     optimisers = optim.Optimisers(reader, ("pieces", "places", "out."), muon_lr=0.01)
-    ids, right = train_text.caption_batch(1, 32, tokenizer, "train")
+    ids, right = train_text.caption_batch(world, 1, 32, tokenizer, "train")
     losses = []
     for _ in range(8):
-        loss = torch.nn.functional.cross_entropy(reader(ids)["object"], right["object"])
+        loss = torch.nn.functional.cross_entropy(reader(ids)[fact], right[fact], ignore_index=train_text.UNSAID)
         loss.backward()
         optimisers.step(1.0)
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_fact_that_a_caption_leaves_open_is_not_asked_for():
+    rng = np.random.default_rng(0)
+    said = [facts.told("full", seed, "train", rng)[1] for seed in range(40)]
+    for name, values in facts.facts_of("full").items():
+        assert {says[name] for says in said if name in says} <= set(values)
+    assert any("place" not in says for says in said) and any("place" in says for says in said)

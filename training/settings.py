@@ -130,6 +130,7 @@ class TrainText(Schedule):
     save_every: int = 500
     sample_every: int = 0
     captions: int = 128  # in a batch
+    world: str = "first"  # whose captions: first, nano or full
 
 
 @dataclass(frozen=True)

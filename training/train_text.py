@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Teach the text encoder the world's words before the transformer needs them: ``./spacetime train text --minutes 2``.
 
-The encoder learns to tell object, place, motion and camera of a scene from its caption, misspelt ones and Chinese
-included. Minutes on one core, where the transformer's own loss takes hours to tell it "left" from "right".
+The encoder learns to tell what a scene's caption says (object, place, motion, camera ..., see facts.py), misspelt
+ones and Chinese included. Minutes on one core, where the transformer's own loss takes hours to tell it "left" from
+"right".
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..models.text import TextConfig, TextEncoder, Tokenizer
-from .captions import caption, misspell, vocabulary
 from .command import Command, run_command
 from .common import log
-from .judge import HEADS, truth
+from .facts import facts_of, told
 from .run import Part, Run
-from .settings import TrainText
-from .world import draw_scene
+from .settings import SettingError, TrainText
+from .worlds import WORLDS, words
+
+UNSAID = -100  # what cross_entropy ignores
 
 
 class Reader(nn.Module):
     """The text encoder and one linear layer on the pooled text for every fact."""
 
-    def __init__(self, config: TextConfig) -> None:
+    def __init__(self, config: TextConfig, facts: dict[str, tuple[str, ...]]) -> None:
         super().__init__()
         self.text = TextEncoder(config).initialise()
-        self.out = nn.ModuleDict({name: nn.Linear(self.text.config.dim, len(names)) for name, names in HEADS.items()})
+        self.out = nn.ModuleDict({name: nn.Linear(config.dim, len(values)) for name, values in facts.items()})
 
     def forward(self, ids: Tensor) -> dict[str, Tensor]:
         """Return the logits by fact."""
@@ -40,12 +42,17 @@ class Reader(nn.Module):
         return {name: layer(pooled) for name, layer in self.out.items()}
 
 
-def caption_batch(seed: int, count: int, tokenizer: Tokenizer, split: str) -> tuple[Tensor, dict[str, Tensor]]:
-    """Piece ids of captions and the facts that they state."""
+def caption_batch(
+    world: str, seed: int, count: int, tokenizer: Tokenizer, split: str
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Piece ids of captions and the facts that they say, as numbers (count,), or UNSAID."""
     rng = np.random.default_rng(seed)
-    scenes = [draw_scene(seed * 1024 + i, split) for i in range(count)]
-    texts = [misspell(caption(scene, rng, vague=0), rng, 0.1 if split == "train" else 0.0) for scene in scenes]
-    return tokenizer.batch(texts), truth(scenes)
+    texts, said = zip(*(told(world, seed * 1024 + i, split, rng) for i in range(count)), strict=True)
+    right = {
+        name: torch.tensor([values.index(says[name]) if name in says else UNSAID for says in said])
+        for name, values in facts_of(world).items()
+    }
+    return tokenizer.batch(list(texts)), right
 
 
 class TextPart(Part):
@@ -60,15 +67,21 @@ class TextPart(Part):
 
     def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
         """Draw captions; cross-entropy summed over the facts."""
-        ids, right = caption_batch(int(rng.integers(70_000)), self.options.captions, self.tokenizer, "train")
+        world, count = self.options.world, self.options.captions
+        ids, right = caption_batch(world, int(rng.integers(70_000)), count, self.tokenizer, "train")
         answers = self.module(ids)
-        return torch.stack([F.cross_entropy(answers[name], right[name]) for name in HEADS]).sum(), len(ids)
+        losses = [
+            F.cross_entropy(answers[name], right[name], ignore_index=UNSAID) for name in right if _any(right[name])
+        ]
+        return torch.stack(losses).sum(), len(ids)
 
     def validate(self) -> dict[str, float]:
         """Share of held-out captions that are understood, per fact."""
-        ids, right = caption_batch(77_000_000, 512, self.tokenizer, "held out")
-        answers = self.module(ids).items()
-        return {name: float((logits.argmax(-1) == right[name]).float().mean()) for name, logits in answers}
+        ids, right = caption_batch(self.options.world, 77_000_000, 512, self.tokenizer, "held out")
+        found = {name: logits.argmax(-1) == right[name] for name, logits in self.module(ids).items()}
+        return {
+            name: float(hit[right[name] != UNSAID].float().mean()) for name, hit in found.items() if _any(right[name])
+        }
 
     def strips(self) -> dict[str, Tensor]:
         """There is nothing to see."""
@@ -76,7 +89,12 @@ class TextPart(Part):
 
     def about(self) -> dict[str, Any]:
         """The encoder's config and the facts."""
-        return {"text": self.module.text.config.to_dict(), "facts": {name: list(HEADS[name]) for name in HEADS}}
+        facts = {name: list(values) for name, values in facts_of(self.options.world).items()}
+        return {"text": self.module.text.config.to_dict(), "facts": facts}
+
+
+def _any(right: Tensor) -> bool:
+    return bool((right != UNSAID).any())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -86,8 +104,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _prepare(command: Command) -> TextPart:
     options = command.settings.train.text
+    if options.world not in WORLDS:
+        raise SettingError(f"train.text.world = {options.world!r}: must be one of {', '.join(WORLDS)}")
     torch.manual_seed(options.seed)
-    return TextPart(options, Reader(replace(command.settings.text, pieces=vocabulary())))
+    config = replace(command.settings.text, pieces=words(options.world))
+    return TextPart(options, Reader(config, facts_of(options.world)))
 
 
 def _finish(run: Run) -> None:
