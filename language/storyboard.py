@@ -1,60 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A storyboard as text: a line for each shot, with its length, how it follows the one before, and its prompt.
+"""A storyboard: the shots of a video with their lengths and prompts, and a cast that looks the same in all of them.
 
-3 s: a red panda walks to the right in the snow
-glide 2 s: a red panda walks to the right at night
-cut 2 s: a penguin jumps on the beach
+As text a line is a shot, with its times (or its length) and, if it is not a cut, how it follows the one before:
+
+cast Mia: a small red panda with a blue scarf
+0-3s: Mia walks to the right in the snow
+3-5s: glide, Mia walks to the right at night
+5-7s: cut, [beach.png] a penguin jumps on the beach
+
+``storyboard_text`` has the rules, ``storyboard_json`` the same as JSON.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from .shot import CONTINUE, CUT, GLIDE, TRANSITIONS, Shot, Storyboard, StoryboardError
+from .storyboard_json import from_json
+from .storyboard_text import LINE, read_text
 
-CUT, CONTINUE, GLIDE = "cut", "continue", "glide"
-TRANSITIONS = (CUT, CONTINUE, GLIDE)
-LINE = re.compile(
-    r"(?:(?P<how>[a-zA-Z]+)\s+)?(?P<seconds>\d+(?:\.\d*)?|\.\d+)\s*(?:s|sec|seconds?)?\s*:\s*(?P<prompt>.*)"
-)
+__all__ = ["CONTINUE", "CUT", "GLIDE", "LINE", "TRANSITIONS", "Shot", "Storyboard", "StoryboardError"]
+__all__ += ["from_json", "is_json", "is_storyboard", "parse_storyboard", "read_storyboard"]
 
 
-@dataclass(frozen=True)
-class Shot:
-    """``transition`` from the shot before: a hard cut, the same scene going on, or its prompt gliding into this one."""
-
-    seconds: float
-    prompt: str
-    transition: str = CUT
-
-
-class StoryboardError(ValueError):
-    """A storyboard that cannot be read; the message names the line."""
+def parse_storyboard(text: str) -> Storyboard:
+    """Read a storyboard from its text or its JSON. Raises StoryboardError with line and column."""
+    return from_json(text) if is_json(text) else read_text(text).board
 
 
 def read_storyboard(text: str) -> list[Shot]:
-    """Read a storyboard. Empty lines and lines that begin with # are left out; the first shot is always a cut.
+    """Return the prompt schedule of a storyboard, text or JSON: its shots, with everyone's looks in each prompt.
 
-    Raises StoryboardError for a line that is no shot, a length of 0 and a text without shots.
+    Raises StoryboardError with line and column for what is no storyboard.
     """
-    shots: list[Shot] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        found = LINE.fullmatch(line)
-        if found is None:
-            raise StoryboardError(
-                f'Line {number} is no shot: "{line}". Write its seconds, a colon and the prompt, such as "3 s: a dog '
-                f'runs"; before the seconds may stand {", ".join(TRANSITIONS)}.'
-            )
-        how = (found["how"] or CUT).lower()
-        if how not in TRANSITIONS:
-            raise StoryboardError(f'Line {number} begins with "{found["how"]}"; use {", ".join(TRANSITIONS)}.')
-        if float(found["seconds"]) <= 0:
-            raise StoryboardError(
-                f"Line {number} has a length of {found['seconds']} seconds; a shot takes more than 0."
-            )
-        shots.append(Shot(float(found["seconds"]), found["prompt"].strip(), how if shots else CUT))
-    if not shots:
-        raise StoryboardError('There are no shots: write a line for each, such as "3 s: a dog runs on the beach".')
-    return shots
+    return parse_storyboard(text).schedule()
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a storyboard is meant as JSON; its text never begins with a bracket."""
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def is_storyboard(text: str) -> bool:
+    """Tell a storyboard from a prompt: JSON, or any line that looks like a shot."""
+    return is_json(text) or any(LINE.match(line.strip()) for line in text.splitlines())

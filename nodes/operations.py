@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import animate, connect, edit, example, extend, finish, glide, shots
+from . import animate, connect, edit, example, extend, finish, glide, shots, storyboard
 
 NODES = [
     example.LoadExample,
@@ -15,6 +15,7 @@ NODES = [
     connect.ConnectVideos,
     edit.EditVideo,
     edit.ExtendCanvas,
+    *storyboard.NODES,
     shots.Shots,
     glide.GlidePrompts,
     finish.FinishVideo,

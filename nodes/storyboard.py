@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The node that holds a storyboard: checked, with its cast, as the text that Shots and Long Video take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io, ui
+
+from ..language.shot import write_time
+from ..language.storyboard import StoryboardError, parse_storyboard
+from .schema import CATEGORY, inp, schema
+
+EXAMPLE = """cast Mia: a red panda
+0-2s: Mia walks to the right in the snow
+2-4s: glide, Mia walks to the right at night
+4-6s: cut, a penguin jumps on the beach"""
+
+
+class StoryboardNode(io.ComfyNode):
+    """A storyboard, text or JSON, to the text of a prompt schedule and to JSON."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node to the host."""
+        return schema(
+            node_id="SpacetimeStoryboard",
+            display_name="Storyboard",
+            category=f"{CATEGORY}/operations",
+            description="The shots of a video, on a timeline or as text: their lengths, prompts and cuts, and a cast "
+            "whose looks are stated once and said again in every shot. Give it to Shots or Long Video.",
+            search_aliases=["storyboard", "timeline", "shot list", "prompt schedule", "script"],
+            inputs=[
+                inp(
+                    io.String.Input, "storyboard", default=EXAMPLE, multiline=True,
+                    tooltip='A line for each shot: "0-3s: a dog runs" or "3 s: a dog runs". Behind the colon may stand '
+                    '"cut," (a new scene), "continue," (the same scene goes on) or "glide," (the prompt changes little '
+                    'by little). "cast Mia: a red panda" says what Mia looks like wherever the name stands. Or JSON.',
+                )
+            ],
+            outputs=[
+                io.String.Output(display_name="shots", tooltip="The shots as text, with the cast's looks in each one."),
+                io.String.Output(display_name="json", tooltip="The storyboard as JSON, for scripts; it is read again."),
+                io.Float.Output(display_name="seconds", tooltip="Length of the whole."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def validate_inputs(cls, storyboard: str | None = None) -> bool | str:
+        """Refuse a storyboard that cannot be read before anything runs."""
+        return check_storyboard(storyboard)
+
+    @classmethod
+    def execute(cls, storyboard: str) -> io.NodeOutput:
+        """Read it; see the schema."""
+        board = parse_storyboard(storyboard)
+        said = type(board)(tuple(board.schedule()))
+        text = f"{len(board.shots)} shots, {write_time(board.seconds)} s"
+        return io.NodeOutput(said.to_text(), board.to_json(), board.seconds, ui=ui.PreviewText(text))
+
+
+def check_storyboard(text: Any) -> bool | str:
+    """Return True, or what is wrong with a storyboard; one that comes over a link (None) is read when it runs."""
+    if text is None:
+        return True
+    try:
+        parse_storyboard(text)
+    except StoryboardError as error:
+        return str(error)
+    return True
+
+
+NODES = [StoryboardNode]
