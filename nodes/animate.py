@@ -17,6 +17,8 @@ from ..video.frames import FITS, Frame, as_rate, fit_frame, to_bytes
 from . import vae_stream
 from .edit import fitting_mask
 from .errors import InputError
+from .guides import KEY as GUIDES
+from .guides import Guides, Run
 from .latent import compression_of
 from .originals import check_side, encode_at, timeline_of
 from .plan import KEY, Filled, Made, Part, Plan, Shown, to_latent
@@ -218,7 +220,8 @@ def add_keyframe(
     plan = latent.get(KEY) or Plan((Made(0, whole),), size, rate)
     if strength >= 1:
         plan = replace(plan, parts=tuple(_insert(plan.parts, tuple(frames), begin)))
-    return {**latent, **to_latent(fill_gaps(edit), plan)}
+    guides = (latent.get(GUIDES) or Guides(vae, ())).and_run(Run(begin, tuple(frames), strength))
+    return {**latent, **to_latent(fill_gaps(edit), plan, guides)}
 
 
 def _place(line: Timeline, frames: list[Frame], length: int, time: float, rate: float) -> int:

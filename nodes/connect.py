@@ -12,6 +12,7 @@ from ..models.edits.timeline import Timeline
 from ..video.frames import FITS, Frame
 from .errors import InputError
 from .extend import size_inputs
+from .guides import Guides, guides_of
 from .originals import (
     Fitted,
     check_context,
@@ -159,10 +160,11 @@ def loop(
     size = working_size(vae, original.size, width, height)
     end = original.count - cut
     sound = Kept(original, end, original.count) if cut else None
-    gap = _gap(vae, line, size, tail[:seen], made, head, sound)
-    parts: tuple[Part, ...] = (Kept(original, 0, end), gap[1])
+    edit, gap, guides = _gap(vae, line, size, tail[:seen], made, head, sound)
+    parts: tuple[Part, ...] = (Kept(original, 0, end), gap)
     text = f"{original.seconds(end + made)} in a circle, {original.seconds(made)} of them new"
-    return to_latent(gap[0], Plan(parts, original.size, original.rate)), f"{text}; sampled at {size[0]}x{size[1]}"
+    latent = to_latent(edit, Plan(parts, original.size, original.rate), guides)
+    return latent, f"{text}; sampled at {size[0]}x{size[1]}"
 
 
 def connect(
@@ -180,10 +182,10 @@ def connect(
     check_context(one, seen)
     check_context(two, coming)
     size = working_size(vae, one.size, width, height)
-    edit, gap = _gap(vae, line, size, tail, made, head, None)
+    edit, gap, guides = _gap(vae, line, size, tail, made, head, None)
     parts: tuple[Part, ...] = (Kept(one, 0, one.count), gap, Kept(two, 0, two.count))
     text = f"{one.seconds(one.count)}, {one.seconds(made)} of bridge, {two.seconds(two.count)}"
-    return to_latent(edit, Plan(parts, one.size, one.rate)), f"{text}; sampled at {size[0]}x{size[1]}"
+    return to_latent(edit, Plan(parts, one.size, one.rate), guides), f"{text}; sampled at {size[0]}x{size[1]}"
 
 
 def melt_videos(
@@ -233,10 +235,11 @@ def _lengths(line: Timeline, rate: float, seconds: float, context: float) -> tup
 
 def _gap(
     vae: Any, line: Timeline, size: tuple[int, int], tail: list[Frame], made: int, head: list[Frame], sound: Kept | None
-) -> tuple[Any, Made]:
-    """The edit whose unknown part lies between ``tail`` and ``head``, and that part of the plan."""
+) -> tuple[Any, Made, Guides]:
+    """The edit whose unknown part lies between ``tail`` and ``head``, that part of the plan, and the guides."""
     seen = len(tail)
     before = encode_at(vae, tail, 0, line, size)
     after = encode_at(vae, head, seen + made, line, size)
     edit = bridge(before, made // line.ratio, after)
-    return edit, Made(seen, seen + made, tuple(tail[:-3:-1]), tuple(head[:2]), sound)
+    part = Made(seen, seen + made, tuple(tail[:-3:-1]), tuple(head[:2]), sound)
+    return edit, part, guides_of(vae, (0, tail), (seen + made, head))

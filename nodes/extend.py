@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 
 from ..models.edits.clip import bridge
 from .errors import InputError
+from .guides import guides_of
 from .originals import check_context, encode_at, look_at, open_video, timeline_of, working_size
 from .plan import Kept, Made, Part, Plan, to_latent
 from .schema import CATEGORY, inp, pixels, schema
@@ -98,14 +99,15 @@ def extend(
         if backward:
             made = line.run(seconds * rate, first=True)
             after = encode_at(vae, head, made, line, size)
-            edit = bridge(None, line.latents(made), after)
+            edit, guides = bridge(None, line.latents(made), after), guides_of(vae, (made, head))
             parts: tuple[Part, ...] = (Made(0, made, after=tuple(head[:2])), Kept(original, 0, original.count))
         else:
             made = line.run(seconds * rate, first=False)
             edit = bridge(encode_at(vae, tail, 0, line, size), made // line.ratio, None)
+            guides = guides_of(vae, (0, tail))
             parts = (Kept(original, 0, original.count), Made(known, known + made, before=tuple(tail[:-3:-1])))
         if direction == "both" and not backward:
             parts = parts[1:]  # the original comes once
-        latents.append(to_latent(edit, Plan(parts, original.size, original.rate)))
+        latents.append(to_latent(edit, Plan(parts, original.size, original.rate), guides))
         words.append(f"{original.seconds(made)} {'before' if backward else 'after'} from {original.seconds(known)}")
     return latents, f"{', '.join(words)}; sampled at {size[0]}x{size[1]}"

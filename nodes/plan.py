@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from ..models.edits.clip import Edit
 from ..models.edits.seam import Residual, fill_region, to_picture
 from ..video.frames import Frame, fit_frame
+from .guides import KEY as GUIDES
+from .guides import Guides
 from .originals import Original
 
 KEY = "spacetime_plan"  # in a LATENT
@@ -133,15 +135,16 @@ class Plan:
         return sum(part.count for part in self.parts)
 
 
-def to_latent(edit: Edit, plan: Plan) -> dict[str, Any]:
-    """Return a LATENT to sample that carries its plan."""
+def to_latent(edit: Edit, plan: Plan, guides: Guides | None = None) -> dict[str, Any]:
+    """Return a LATENT to sample that carries its plan and, where whole frames are known, these as ``guides``."""
     device = mm.intermediate_device()
-    return {
+    latent = {
         "samples": edit.samples.to(device),
         "noise_mask": edit.mask.to(device),
         "frame_rate": float(plan.rate),
         KEY: plan,
     }
+    return latent if guides is None else {**latent, GUIDES: guides}
 
 
 def assemble(plan: Plan, decode: Callable[[], Iterator[Frame]], fade: float = 1.0) -> Iterator[Frame]:

@@ -12,12 +12,16 @@ import latent_preview
 import node_helpers
 import torch
 from comfy.model_sampling import CONST
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..models.flow import schedule as flow_schedule
 from ..models.flow import token_shift
 from .errors import InputError
+from .families.choose import adapt
+from .families.job import Job
+from .families.windows import with_cut_conditions
+from .guides import KEY as GUIDES
 from .known import with_known_kept
 from .schema import CATEGORY, inp, schema
 from .strength import first_free, is_graded, with_graded_mask
@@ -71,6 +75,10 @@ class SpacetimeSampler(io.ComfyNode):
                     number, "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
                     tooltip="How much of the latent to make anew: 1 everything, less keeps more of what is there.",
                 ),
+                inp(
+                    io.Sigmas.Input, "sigmas", optional=True,
+                    tooltip="Noise levels of another node, such as LTXVScheduler; instead of schedule, steps, denoise.",
+                ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="The finished clip, all of it known.")],
         )  # fmt: skip
@@ -78,12 +86,13 @@ class SpacetimeSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls, model: Any, positive: Any, negative: Any, latent: dict[str, Any], seed: int, steps: int, guidance: float,
-        sampler: str, schedule: str, denoise: float,
+        sampler: str, schedule: str, denoise: float, sigmas: Any = None,
     ) -> io.NodeOutput:  # fmt: skip
         """Sample; see the schema."""
-        return io.NodeOutput(
-            sample(model, positive, negative, latent, seed, steps, guidance, sampler, schedule, denoise)
+        result, text = sample_and_tell(
+            model, positive, negative, latent, seed, steps, guidance, sampler, schedule, denoise, sigmas
         )
+        return io.NodeOutput(result, ui=ui.PreviewText(text) if text else None)
 
 
 def sample(
@@ -94,33 +103,49 @@ def sample(
 
     Raises InputError for inputs that do not go together.
     """
+    return sample_and_tell(model, positive, negative, latent, seed, steps, guidance, sampler, schedule, denoise)[0]
+
+
+def sample_and_tell(
+    model: Any, positive: Any, negative: Any, latent: dict[str, Any], seed: int, steps: int = 20, guidance: float = 4.0,
+    sampler: str = "euler", schedule: str = OWN_SCHEDULE, denoise: float = 1.0, sigmas: Tensor | None = None,
+) -> tuple[dict[str, Any], str]:  # fmt: skip
+    """Do as :func:`sample`; return besides, in a sentence, how the model was shown what is known.
+
+    sigmas: noise levels (S + 1,) instead of ``schedule``, ``steps`` and ``denoise``.
+    """
     _check_choice("sampler", sampler, comfy.samplers.KSampler.SAMPLERS)
     _check_choice("schedule", schedule, [OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS])
-    for name, prompt in (("positive", positive), ("negative", negative)):
-        if not prompt:
-            raise InputError(
-                f"The {name} prompt is empty of conditioning: connect a CLIP Text Encode node (its text may be empty)."
-            )
-    samples, mask = fitting_samples(model, latent), latent.get("noise_mask")
-    if is_graded(mask):
-        mask, denoise = first_free(mask, denoise)
-        model = with_graded_mask(model)
-    sigmas = own_sigmas(model, samples, steps, denoise) if schedule == OWN_SCHEDULE else None
+    _check_prompts(positive=positive, negative=negative)
+    samples, mask, text = fitting_samples(model, latent), latent.get("noise_mask"), ""
     positive, negative = (_with_rate(prompt, latent.get("frame_rate")) for prompt in (positive, negative))
+    model, graded, length = with_cut_conditions(model), is_graded(mask), None
+    if mask is not None and not samples.is_nested and samples.ndim == 5:
+        mask, length = comfy.utils.reshape_mask(mask.float(), samples.shape)[:, :1], samples.shape[2]
+        job, text = adapt(Job(model, positive, negative, samples, mask, latent.get(GUIDES)))
+        model, positive, negative, samples, mask = job.model, job.positive, job.negative, job.samples, job.mask
+    if graded:
+        model = with_graded_mask(model)
+        mask, denoise = first_free(mask, denoise) if sigmas is None else (mask, denoise)
+    if sigmas is None and schedule == OWN_SCHEDULE:
+        sigmas = own_sigmas(model, samples, steps, denoise)
     result = comfy.sample.sample(
         with_known_kept(model),
         comfy.sample.prepare_noise(samples, seed, latent.get("batch_index")),
         steps, guidance, sampler, comfy.samplers.KSampler.SCHEDULERS[0] if sigmas is not None else schedule,
         positive, negative, samples, denoise=denoise, noise_mask=mask, sigmas=sigmas,
-        callback=latent_preview.prepare_callback(model, steps), disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=seed,
+        callback=latent_preview.prepare_callback(model, steps if sigmas is None else max(1, len(sigmas) - 1)),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,
     )  # fmt: skip
     if not result.is_nested and not torch.isfinite(result).all():
         raise InputError(
             f"The model gave values that are no numbers (sampler {sampler}, {steps} steps, guidance {guidance:g}): try "
             "another sampler, more steps, a lower guidance, or start ComfyUI with --fp32-unet."
         )
-    return {**{key: value for key, value in latent.items() if key != "noise_mask"}, "samples": result}
+    if length is not None:
+        result = result[:, :, :length]  # an adapter may have added guides behind
+    finished = {key: value for key, value in latent.items() if key not in ("noise_mask", GUIDES)}
+    return {**finished, "samples": result}, text
 
 
 def fitting_samples(model: Any, latent: dict[str, Any]) -> Tensor:
@@ -195,6 +220,14 @@ def _with_rate(prompt: Any, rate: float | None) -> Any:
         else node_helpers.conditioning_set_values([entry], {"frame_rate": float(rate)})[0]
         for entry in prompt
     ]
+
+
+def _check_prompts(**prompts: Any) -> None:
+    for name, prompt in prompts.items():
+        if not prompt:
+            raise InputError(
+                f"The {name} prompt is empty of conditioning: connect a CLIP Text Encode node (its text may be empty)."
+            )
 
 
 def _check_choice(name: str, value: str, options: list[str]) -> None:

@@ -20,6 +20,7 @@ from ..video.frames import Frame, as_rate
 from . import vae_stream
 from .errors import InputError
 from .glide import glide
+from .guides import Guides, guides_of
 from .latent import compression_of
 from .originals import encode_at, timeline_of
 from .plan import KEY, Made, Plan, to_latent
@@ -156,10 +157,12 @@ class Film:
             compression.channels, lead + line.run_latents(frames, not lead),
             height // compression.space, width // compression.space,
         )  # fmt: skip
+        guides = None
         if reference:
             still = reference * line.lead
             edit = lay(edit, encode_at(self._vae, still, 0, line, self._size), 0)
-        return Scene(self._sample(edit, self._model, self._words(shot.prompt), seed), line.frames(lead))
+            guides = guides_of(self._vae, (0, still))
+        return Scene(self._sample(edit, self._model, self._words(shot.prompt), seed, guides), line.frames(lead))
 
     def _go_on(self, scene: Scene, before: Shot, shot: Shot, context: float, seed: int) -> None:
         """Sample what comes next in a scene and add it."""
@@ -173,12 +176,12 @@ class Film:
         if shot.transition == GLIDE:
             start = known.shape[2]
             model, words = glide(model, self._words(before.prompt), words, lambda length: _glide_over(start, length))
-        samples = self._sample(edit, model, words, seed)
+        samples = self._sample(edit, model, words, seed, guides_of(self._vae, (0, done[-seen:])))
         scene.samples = torch.cat([scene.samples, samples[:, :, known.shape[2] :]], 2)
 
-    def _sample(self, edit: Edit, model: Any, words: Any, seed: int) -> Tensor:
+    def _sample(self, edit: Edit, model: Any, words: Any, seed: int, guides: Guides | None) -> Tensor:
         plan = Plan((Made(0, self._line.frames(edit.length)),), self._size, self._rate)
-        return sample(model, words, self._negative, to_latent(edit, plan), seed, **self._how)["samples"]
+        return sample(model, words, self._negative, to_latent(edit, plan, guides), seed, **self._how)["samples"]
 
     def _frames(self, scene: Scene) -> list[Frame]:
         """The frames of a scene that are shown."""
