@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -16,16 +16,21 @@ from ..language.storyboard import CUT, GLIDE, Shot, read_storyboard
 from ..models.edits.clip import Edit, blank, bridge, lay
 from ..models.edits.timeline import Timeline
 from ..models.geometry import ASPECTS, aspect_size
-from ..video.frames import Frame, as_rate
+from ..video.errors import VideoError
+from ..video.frames import Frame, as_rate, fit_frame
+from ..video.reader import read_frames
 from . import vae_stream
 from .errors import InputError
+from .file_names import find_file
 from .glide import glide
 from .guides import Guides, guides_of
 from .latent import compression_of
 from .originals import encode_at, timeline_of
-from .plan import KEY, Made, Plan, to_latent
+from .plan import KEY, Made, Part, Plan, Shown, to_latent
 from .sampler import OWN_SCHEDULE, sample
 from .schema import CATEGORY, inp, schema
+from .storyboard import check_storyboard
+from .thumbnails import save_thumbnails
 
 LEAD_IN = 1  # latent frames between a reference and the shot, in which the scene changes and which are not shown
 EXAMPLE = """2 s: a red panda walks to the right in the snow
@@ -54,7 +59,8 @@ class Shots(io.ComfyNode):
                 inp(
                     io.String.Input, "shots", default=EXAMPLE, multiline=True,
                     tooltip="A line for each shot: its seconds, a colon, the prompt. Before the seconds: cut (a new "
-                    "scene), continue (the same scene with a new prompt), glide (the prompt changes little by little).",
+                    "scene), continue (the same scene with a new prompt), glide (the prompt changes little by little). "
+                    "Or the shots of a Storyboard.",
                 ),
                 inp(io.String.Input, "negative", default="", multiline=True, tooltip="What to avoid in every shot."),
                 inp(io.Combo.Input, "aspect", options=list(ASPECTS), default="1:1", tooltip="Shape of the picture."),
@@ -99,6 +105,11 @@ class Shots(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    def validate_inputs(cls, shots: str | None = None) -> bool | str:
+        """Refuse a storyboard that cannot be read before anything runs."""
+        return check_storyboard(shots)
+
+    @classmethod
     def execute(
         cls, model: Any, clip: Any, vae: Any, shots: str, negative: str, aspect: str, size: int, fps: float,
         context: float, keep_subject: bool, seed: int, steps: int, guidance: float, sampler: str, schedule: str,
@@ -109,19 +120,26 @@ class Shots(io.ComfyNode):
         film = Film(model, clip, vae, negative, aspect_size(aspect, size, compression_of(vae)), as_rate(fps), how)
         latents = film.shoot(board, context, keep_subject, seed)
         text = f"{len(board)} shots in {len(latents)} scenes, {sum(latent[KEY].count for latent in latents)} frames"
-        return io.NodeOutput(latents, ui=ui.PreviewText(text))
+        frames = save_thumbnails(film.firsts, "shot")
+        return io.NodeOutput(latents, ui={**ui.PreviewText(text).as_dict(), "shot_frames": frames})
 
 
 @dataclass
 class Scene:
-    """What is finished of a stretch without a cut: its latent, and how many frames at its begin are not shown."""
+    """What is finished of a stretch without a cut: its latent, how many frames at its begin are not shown, and its
+    first frame where that is given.
+    """
 
     samples: Tensor
     hidden: int = 0
+    picture: list[Frame] = field(default_factory=list)
 
 
 class Film:
-    """Samples the shots of a storyboard one after the other. Raises InputError for inputs that do not go together."""
+    """Samples the shots of a storyboard one after the other; ``firsts`` is then what each of them begins with.
+
+    Raises InputError for inputs that do not go together.
+    """
 
     def __init__(
         self, model: Any, clip: Any, vae: Any, negative: str, size: tuple[int, int], rate: Fraction,
@@ -133,41 +151,48 @@ class Film:
         self._negative = self._words(negative)
         self._size, self._rate = size, rate
         self._line: Timeline = timeline_of(vae)
+        self.firsts: list[Frame] = []
 
     def shoot(self, board: list[Shot], context: float, keep_subject: bool, seed: int) -> list[dict[str, Any]]:
         """Return a finished LATENT with its plan for each scene."""
         scenes: list[Scene] = []
         reference: list[Frame] = []
+        pictures = [self._picture(shot) for shot in board]  # all of them before the first is sampled
         for number, shot in enumerate(board):
             if shot.transition != CUT:
                 self._go_on(scenes[-1], board[number - 1], shot, context, seed + number)
                 continue
             if scenes and keep_subject and not reference:
                 reference = self._frames(scenes[0])[:1]
-            scenes.append(self._begin(shot, reference, seed + number))
+            scenes.append(self._begin(shot, pictures[number], reference, seed + number))
         return [self._finished(scene) for scene in scenes]
 
-    def _begin(self, shot: Shot, reference: list[Frame], seed: int) -> Scene:
-        """Sample a new scene; it sees the reference, if there is one, and a moment later begins."""
+    def _begin(self, shot: Shot, picture: list[Frame], reference: list[Frame], seed: int) -> Scene:
+        """Sample a new scene: from its picture, or seeing the reference, if there is one, and a moment later."""
         line, (width, height) = self._line, self._size
         compression = compression_of(self._vae)
-        lead = 1 + LEAD_IN if reference else 0
+        lead = 1 + LEAD_IN if reference and not picture else 0
         frames = line.run(shot.seconds * float(self._rate), first=not lead)
         edit = blank(
             compression.channels, lead + line.run_latents(frames, not lead),
             height // compression.space, width // compression.space,
         )  # fmt: skip
         guides = None
-        if reference:
-            still = reference * line.lead
+        if picture or reference:
+            still = (picture or reference) * line.lead
             edit = lay(edit, encode_at(self._vae, still, 0, line, self._size), 0)
             guides = guides_of(self._vae, (0, still))
-        return Scene(self._sample(edit, self._model, self._words(shot.prompt), seed, guides), line.frames(lead))
+        samples = self._sample(edit, self._model, self._words(shot.prompt), seed, guides)
+        scene = Scene(samples, line.frames(lead), picture * line.lead)
+        begin = Scene(samples[:, :, : lead + 1], scene.hidden)
+        self.firsts.append((picture or self._frames(begin))[0])
+        return scene
 
     def _go_on(self, scene: Scene, before: Shot, shot: Shot, context: float, seed: int) -> None:
         """Sample what comes next in a scene and add it."""
         line, rate = self._line, float(self._rate)
         done = self._frames(scene)
+        self.firsts.append(done[-1])
         seen = min(line.run(context * rate, True), line.frames(line.latents(len(done) + 1) - 1))
         made = line.run(shot.seconds * rate, False)
         known = encode_at(self._vae, done[-seen:], 0, line, self._size)
@@ -189,8 +214,24 @@ class Film:
 
     def _finished(self, scene: Scene) -> dict[str, Any]:
         count = self._line.frames(scene.samples.shape[2])
-        plan = Plan((Made(scene.hidden, count),), self._size, self._rate)
+        parts: tuple[Part, ...] = (Made(scene.hidden, count),)
+        if scene.picture:
+            shown = tuple(scene.picture)
+            rest = Made(len(shown), count, shown[::-1][:2])
+            parts = (Shown(shown), rest) if rest.count else (Shown(shown),)
+        plan = Plan(parts, self._size, self._rate)
         return {"samples": scene.samples, "frame_rate": float(self._rate), KEY: plan}
+
+    def _picture(self, shot: Shot) -> list[Frame]:
+        """The picture that a shot begins with, cut to the video's size; none if it names none."""
+        if not shot.picture:
+            return []
+        try:
+            return [fit_frame(next(iter(read_frames(find_file(shot.picture)))), *self._size, "crop")]
+        except (InputError, VideoError, StopIteration) as error:
+            raise InputError(
+                f'The picture [{shot.picture}] of the shot "{shot.prompt}" cannot be used. {error}'
+            ) from error
 
     def _words(self, text: str) -> Any:
         return self._clip.encode_from_tokens_scheduled(self._clip.tokenize(text))

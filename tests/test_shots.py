@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from clip_kit import finished
+from clip_kit import finished, frames_of
 from node_kit import Kit, as_the_executor_does, make_kit, recorded  # noqa: F401
+from PIL import Image
 
 pytestmark = pytest.mark.host
 
@@ -49,6 +52,67 @@ def test_a_kept_subject_is_shown_to_a_later_scene_but_not_in_it(kit):
     scenes = shoot(kit, "1 s: a cup\ncut 1 s: a panda", model, keep_subject=True)
     assert scenes[1]["samples"].shape[2] == 4 and not calls[-1].timestep[:, :, 0].any()
     assert finished(kit, *scenes).get_frame_count() == 9 + 8
+
+
+def test_a_shot_may_begin_with_a_picture(kit, host_base):
+    """It is shown as it is, the model sees it, and the kept subject is not needed there."""
+    picture = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
+    (host_base / "input").mkdir(exist_ok=True)
+    Image.fromarray(picture).save(host_base / "input" / "begin.png")
+    model, calls = recorded(kit.model)
+    scenes = shoot(kit, "1 s: a cup\ncut 1 s: [begin.png] a panda\ncontinue 1 s: it runs", model, keep_subject=True)
+    assert [scene["samples"].shape[2] for scene in scenes] == [3, 5]
+    frames = frames_of(finished(kit, *scenes))
+    assert len(frames) == 9 + 17 and np.array_equal(frames[9], picture) and not np.array_equal(frames[10], picture)
+    assert not calls[2].timestep[:, :, 0].any() and calls[2].timestep[:, :, 1:].all()
+
+
+@pytest.mark.parametrize("name", ["absent.png", "../secret.png"])
+def test_a_picture_that_cannot_be_used_is_named_before_anything_is_sampled(kit, name):
+    model, calls = recorded(kit.model)
+    with pytest.raises(ValueError, match=rf"The picture \[{name}\] of the shot \"a panda\" cannot be used"):
+        shoot(kit, f"1 s: a cup\n1 s: [{name}] a panda", model)
+    assert not calls
+
+
+def test_the_front_end_gets_the_frame_that_each_shot_begins_with(kit, host_base):
+    from comfyui_spacetime.nodes.shots import Shots
+
+    output = Shots.execute(
+        kit.model, kit.clip, kit.vae, "1 s: a cup\ncontinue 1 s: a red cup\ncut 1 s: a panda", "", "1:1", 64, 8.0, 0.5,
+        False, 3, 1, 2.0, "euler", "spacetime",
+    )  # fmt: skip
+    assert output.ui["text"] == ("3 shots in 2 scenes, 26 frames",)
+    saved = [host_base / "temp" / frame["filename"] for frame in output.ui["shot_frames"]]
+    assert [Image.open(path).size for path in saved] == [(96, 96)] * 3
+
+
+def test_shots_refuses_a_storyboard_that_cannot_be_read_before_it_runs(inprocess):
+    from comfyui_spacetime.nodes.shots import Shots
+
+    assert Shots.validate_inputs("1 s: a cup") is True and Shots.validate_inputs(None) is True
+    assert "Line 1, column 1" in Shots.validate_inputs("a cup")
+
+
+def test_storyboard_gives_its_cast_to_every_shot_and_itself_as_json(inprocess):
+    from comfyui_spacetime.nodes.storyboard import StoryboardNode
+
+    output = StoryboardNode.execute("cast Mia: a red panda\n0-2s: Mia runs\n2-3.5s: glide, Mia sleeps")
+    shots, data, seconds = output.result
+    assert shots == "0-2s: a red panda runs\n2-3.5s: glide, a red panda sleeps" and seconds == 3.5
+    assert json.loads(data)["cast"] == {"Mia": "a red panda"}
+    assert StoryboardNode.execute(data).result == (shots, data, seconds)
+
+
+def test_the_timeline_gets_the_shots_with_their_places(inprocess):
+    from comfyui_spacetime.nodes.routes import read_for_editor
+
+    text = "# 🐼\n0-2s: a panda / 2-3s: glide, night"
+    answer = read_for_editor(text)
+    assert [text[shot["begin"] : shot["end"]] for shot in answer["shots"]] == ["0-2s: a panda", "2-3s: glide, night"]
+    assert read_for_editor('[{"seconds": 1, "prompt": "a cup"}]')["text"] == "0-1s: a cup"
+    wrong = read_for_editor("0-2s: a\n3-4s: b")
+    assert (wrong["line"], wrong["column"]) == (2, 1) and wrong["error"].endswith("leave no gap and no overlap.")
 
 
 def test_the_same_seed_makes_the_same_video(kit):
