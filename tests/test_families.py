@@ -12,7 +12,7 @@ from clip_kit import film, finished, frames_of, image, known, pixels, sampled
 from node_kit import as_the_executor_does  # noqa: F401
 
 pytestmark = pytest.mark.host
-NAMES = ("wan21", "wan22", "ltxv", "hunyuan")
+NAMES = ("wan21", "wan22", "wan_i2v", "ltxv", "hunyuan", "hunyuan15")
 SIDE = 64
 
 
@@ -86,6 +86,19 @@ def test_animate_with_keyframes(family):
     assert known(latent)[0] == known(latent)[-1] == 1 and 0.6 in known(latent)
     frames = frames_of(finished(family, held(family, latent)))
     assert len(frames) == 33 and (frames[0] == 51).all() and (frames[-1] == 204).all()
+
+
+def test_shots_that_go_on_glide_and_are_cut(family):
+    from comfyui_spacetime.nodes.shots import Shots
+
+    board = "1 s: a cup\nglide 1 s: a red cup\ncut 1 s: a panda"
+    scenes = Shots.execute(
+        family.model, family.clip, family.vae, board, "", "1:1", SIDE, 8.0, 0.5, True, 3, 1, 2.0, "euler", "simple"
+    ).result[0]
+    ratio = family.vae.temporal_compression_decode()
+    assert [scene["samples"].shape[2] for scene in scenes] == [1 + 16 // ratio, 2 + 8 // ratio]
+    assert all(torch.isfinite(scene["samples"]).all() for scene in scenes)
+    assert finished(family, *scenes).get_frame_count() == 17 + 8
 
 
 @pytest.mark.parametrize("name", ["wan21"])

@@ -8,7 +8,6 @@ LTX-Video and image-to-video models stop with an error. Hosts from 0.33 on cut t
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from torch import Tensor
@@ -41,8 +40,8 @@ def with_cut_conditions(model: Any) -> Any:
     if not resizes or isinstance(handler, CutsConditions):
         return model
     kind = type(handler)
-    cutting = copy.copy(handler)
-    cutting.__class__ = type(kind.__name__, (CutsConditions, kind), {})
+    cutting = object.__new__(type(kind.__name__, (CutsConditions, kind), {}))
+    vars(cutting).update(vars(handler))
     model = model.clone()
     model.model_options["context_handler"] = cutting
     return model
