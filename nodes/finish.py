@@ -87,9 +87,7 @@ def finish(
     clips = [split_clips(vae, latent.get("samples")) for latent in latents]
     plans = []
     for latent, batch in zip(latents, clips, strict=True):
-        plan = latent.get(KEY) if originals else None
-        plans.append(plan if plan is not None else _decode_all(vae, latent, batch[0]))
-        _check_length(plans[-1], vae, batch[0])
+        plans.append(plan_of(vae, latent, batch[0], originals))
     for plan in plans[1:]:
         if (plan.size, plan.rate) != (plans[0].size, plans[0].rate):
             raise InputError(
@@ -107,6 +105,17 @@ def _video(vae: Any, plans: list[Plan], clips: list[Tensor], fade: float, sound:
 
     total = sum(plan.count for plan in plans)
     return LazyVideo(frames, *plans[0].size, total, plans[0].rate, audio=sound, made_by=made_by)
+
+
+def plan_of(vae: Any, latent: dict[str, Any], clip: Tensor, originals: bool = True) -> Plan:
+    """Return the plan of a LATENT: its own, or to decode all of it where it has none or no ``originals`` are wanted.
+
+    Raises VideoError for a latent that is too short for its plan.
+    """
+    plan = latent.get(KEY) if originals else None
+    plan = plan if plan is not None else _decode_all(vae, latent, clip)
+    _check_length(plan, vae, clip)
+    return plan
 
 
 def _decode_all(vae: Any, latent: dict[str, Any], clip: Tensor) -> Plan:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import comfy.samplers
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..language.schedule import Turn
 from .errors import InputError
+from .prompts import schedule_prompts
 from .schema import CATEGORY, inp, schema
 
 
@@ -65,26 +66,9 @@ def ramp(length: int, start: float, stop: float) -> Tensor:
 def glide(model: Any, first: Any, second: Any, shares: Callable[[int], Tensor]) -> tuple[Any, Any]:
     """Return a MODEL and the positive CONDITIONING to sample it with.
 
-    ``shares`` gives the second prompt's share (T,) for a clip of T latent frames. The prompts are joined as the host
-    joins several; the model's predictions for them are mixed frame by frame. Raises InputError for an empty prompt.
+    ``shares`` gives the second prompt's share (T,) for a clip of T latent frames. Raises InputError for an empty
+    prompt.
     """
     if not first or not second:
         raise InputError("A prompt to glide between is empty of conditioning: connect a CLIP Text Encode node to both.")
-    count = len(first)
-
-    def predict(arguments: dict[str, Any]) -> list[Tensor]:
-        conds, x = arguments["conds"], arguments["input"]
-        rest = (x, arguments["sigma"], arguments["model_options"])
-        positive, others = conds[0], conds[1:]
-        if positive is None or len(positive) <= count or x.ndim != 5:
-            return comfy.samplers.calc_cond_batch(arguments["model"], conds, *rest)
-        share = shares(x.shape[2]).to(x).view(1, 1, -1, 1, 1)
-        early, *out = comfy.samplers.calc_cond_batch(arguments["model"], [positive[:count], *others], *rest)
-        if not share.any():
-            return [early, *out]
-        late = comfy.samplers.calc_cond_batch(arguments["model"], [positive[count:]], *rest)[0]
-        return [torch.lerp(early, late, share), *out]
-
-    model = model.clone()
-    model.set_model_sampler_calc_cond_batch_function(predict)
-    return model, [*first, *second]
+    return schedule_prompts(model, [first, second], Turn(shares))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from . import animate, connect, edit, example, extend, finish, glide, shots, storyboard
+from . import animate, connect, edit, example, extend, finish, glide, long_video, prompts, shots, storyboard
 
 NODES = [
     example.LoadExample,
@@ -18,5 +18,7 @@ NODES = [
     *storyboard.NODES,
     shots.Shots,
     glide.GlidePrompts,
+    prompts.PromptSchedule,
+    long_video.LongVideo,
     finish.FinishVideo,
 ]

@@ -114,10 +114,8 @@ def sample_and_tell(
 
     sigmas: noise levels (S + 1,) instead of ``schedule``, ``steps`` and ``denoise``.
     """
-    _check_choice("sampler", sampler, comfy.samplers.KSampler.SAMPLERS)
-    _check_choice("schedule", schedule, [OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS])
-    _check_prompts(positive=positive, negative=negative)
-    samples, mask, text = fitting_samples(model, latent), latent.get("noise_mask"), ""
+    samples = check_inputs(model, positive, negative, latent, sampler, schedule if sigmas is None else None)
+    mask, text = latent.get("noise_mask"), ""
     positive, negative = (_with_rate(prompt, latent.get("frame_rate")) for prompt in (positive, negative))
     model, graded, length = with_cut_conditions(model), is_graded(mask), None
     if mask is not None and not samples.is_nested and samples.ndim == 5:
@@ -146,6 +144,23 @@ def sample_and_tell(
         result = result[:, :, :length]  # an adapter may have added guides behind
     finished = {key: value for key, value in latent.items() if key not in ("noise_mask", GUIDES)}
     return {**finished, "samples": result}, text
+
+
+def check_inputs(
+    model: Any, positive: Any, negative: Any, latent: dict[str, Any], sampler: str, schedule: str | None
+) -> Tensor:
+    """Return the LATENT's samples as the model takes them; ``schedule`` None: the noise levels are given.
+
+    Raises InputError for inputs that do not go together, before anything is sampled.
+    """
+    _check_choice("sampler", sampler, comfy.samplers.KSampler.SAMPLERS)
+    _check_prompts(positive=positive, negative=negative)
+    samples = fitting_samples(model, latent)
+    if schedule is not None:
+        _check_choice("schedule", schedule, [OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS])
+    if schedule == OWN_SCHEDULE:
+        own_sigmas(model, samples, 1, 1.0)
+    return samples
 
 
 def fitting_samples(model: Any, latent: dict[str, Any]) -> Tensor:
