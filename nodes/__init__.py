@@ -12,6 +12,7 @@ class SpacetimeExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return the nodes."""
         from . import (
+            draft,
             folders,
             latent,
             load_video,
@@ -30,6 +31,7 @@ class SpacetimeExtension(ComfyExtension):
             loader.LoadSpacetimeModel,
             latent.EmptySpacetimeLatent,
             sampler.SpacetimeSampler,
+            draft.DraftThenFinal,
             *video.NODES,
             *load_video.NODES,
             *save_video.NODES,
