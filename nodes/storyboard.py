@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
-from ..language.shot import write_time
 from ..language.storyboard import StoryboardError, parse_storyboard
 from .schema import CATEGORY, inp, schema
 
@@ -55,8 +54,7 @@ class StoryboardNode(io.ComfyNode):
         """Read it; see the schema."""
         board = parse_storyboard(storyboard)
         said = type(board)(tuple(board.schedule()))
-        text = f"{len(board.shots)} shots, {write_time(board.seconds)} s"
-        return io.NodeOutput(said.to_text(), board.to_json(), board.seconds, ui=ui.PreviewText(text))
+        return io.NodeOutput(said.to_text(), board.to_json(), board.seconds)
 
 
 def check_storyboard(text: Any) -> bool | str:
