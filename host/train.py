@@ -21,10 +21,10 @@ STEPS = {
     "text": ("training.train_text", "teach the text encoder the words of the captions"),
     "dit": ("training.train_dit", "train the transformer and the text encoder on the latents"),
     "lora": ("training.train_lora", "fit a LoRA for ComfyUI's stock loader to clips of your own"),
-    "judge": ("training.judge", "train the network that reads generated clips for the evaluation"),
+    "judge": ("training.judges.train", "train the networks that read clips for ./spacetime evaluate"),
     "publish": ("training.publish", "join the runs into one checkpoint that the nodes load"),
     "evaluate-vae": ("training.evaluate_vae", "score the reconstructions of a checkpoint's VAE"),
-    "evaluate": ("training.evaluate", "score a checkpoint on held-out prompts"),
+    "evaluate": ("training.evaluate", "score a checkpoint of the first, small world"),
 }
 # glibc returns large buffers to the kernel at once; keeping them makes a training step up to three times as fast
 ALLOCATOR = {

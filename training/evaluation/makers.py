@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes clips for prompts: a checkpoint, the world itself, and what must not satisfy a judge.
+
+A maker is anything that turns prompts into clips; all of them are asked and judged by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.vae import TIME
+from ..evaluate import Generator
+from ..scenes.config import WorldConfig
+from ..scenes.nouns import NOUNS
+from ..scenes.render import render, split
+from ..scenes.scene import Scene
+from ..scenes.sprites import blob, sprite
+from ..scenes.take import SpriteMaker
+from .prompts import Prompt
+
+Frames = NDArray[np.uint8]
+Change = Callable[[Scene, np.random.Generator, WorldConfig], Scene]
+
+
+class Maker(Protocol):
+    """Makes a clip (F, H, W, 3) uint8 for every prompt, in their order."""
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+
+
+@dataclass
+class Renders:
+    """The scenes themselves: the ceiling of every row. ``make`` draws other pictures of the things."""
+
+    make: SpriteMaker = sprite
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for p in prompts:
+            yield render(p.scene, p.width, p.height, p.frames, p.fps, self.make)[0]
+
+
+@dataclass
+class Model:
+    """A checkpoint: it sees the prompts' texts and nothing else."""
+
+    generator: Generator
+    steps: int = 20
+    guidance: float = 4.0
+    batch: int = 4
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for (width, height, frames, fps), group in groupby(prompts, lambda p: (p.width, p.height, p.frames, p.fps)):
+            same = list(group)
+            space = self.generator.vae.config.space
+            shape = ((frames - 1) // TIME + 1, height // space, width // space)
+            for first in range(0, len(same), self.batch):
+                part = same[first : first + self.batch]
+                texts = [p.text for p in part]
+                latents = self.generator.latents(texts, shape, part[0].seed, self.steps, self.guidance, fps)
+                yield from self.generator.frames(latents)
+
+
+@dataclass
+class Others:
+    """Renders of other prompts' scenes."""
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for p, after in zip(prompts, [*prompts[1:], *prompts[:1]], strict=True):
+            yield render(after.scene, p.width, p.height, p.frames, p.fps)[0]
+
+
+@dataclass
+class Shuffled:
+    """Clips with their frames in a random order."""
+
+    maker: Maker
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for prompt, clip in zip(prompts, self.maker(prompts), strict=True):
+            yield clip[np.random.default_rng(prompt.seed).permutation(len(clip))]
+
+
+@dataclass
+class Mirrored:
+    """Clips with left and right exchanged."""
+
+    maker: Maker
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for clip in self.maker(prompts):
+            yield np.ascontiguousarray(clip[:, :, ::-1])
+
+
+@dataclass
+class Undone:
+    """Clips that are played forwards at double speed, and then backwards."""
+
+    maker: Maker
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for clip in self.maker(prompts):
+            there = list(range(0, len(clip), 2))
+            yield clip[[*there, *there[-2::-1]][: len(clip)]]
+
+
+@dataclass
+class Changed:
+    """Renders of scenes in which one thing is not as the prompt says."""
+
+    change: Change
+    world: WorldConfig
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for p in prompts:
+            other = self.change(p.scene, np.random.default_rng(p.seed), self.world)
+            yield render(other, p.width, p.height, p.frames, p.fps)[0]
+
+
+@dataclass
+class Exchanged:
+    """Renders in which another thing is seen from the middle, or the second shot, on."""
+
+    world: WorldConfig
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for p in prompts:
+            other = other_noun(p.scene, np.random.default_rng(p.seed), self.world)
+            shots = split(p.scene, p.frames)
+            begin = shots[1][0] if len(shots) > 1 else p.frames // 2
+            one, two = (render(s, p.width, p.height, p.frames, p.fps)[0] for s in (p.scene, other))
+            yield np.concatenate([one[:begin], two[begin:]])
+
+
+def blobs() -> Renders:
+    """Renders whose things are blurred until only their colours are left."""
+    return Renders(blob)
+
+
+def _another(rng: np.random.Generator, options: Sequence[str], now: str) -> str:
+    others = [o for o in options if o != now]
+    return others[int(rng.integers(len(others)))]
+
+
+def other_noun(scene: Scene, rng: np.random.Generator, world: WorldConfig) -> Scene:
+    """The scene with another noun of the same way of getting about."""
+    now = scene.shots[0].actors[0].noun
+    alike = [n for n in world.nouns if NOUNS[n].gait == NOUNS[now].gait] if len(world.nouns) > 1 else []
+    noun = _another(rng, alike if len(alike) > 1 else world.nouns, now)
+    shots = tuple(replace(s, actors=(replace(s.actors[0], noun=noun, colour=None), *s.actors[1:])) for s in scene.shots)
+    return replace(scene, shots=shots)
+
+
+def other(kind: str) -> Change:
+    """A change of a shot's place, light or weather."""
+
+    def change(scene: Scene, rng: np.random.Generator, world: WorldConfig) -> Scene:
+        options = getattr(world, {"place": "places", "light": "lights", "weather": "weathers"}[kind])
+        word: dict[str, Any] = {kind: _another(rng, options, getattr(scene.shots[0], kind))}
+        return replace(scene, shots=tuple(replace(s, **word) for s in scene.shots))
+
+    return change
+
+
+def other_look(scene: Scene, rng: np.random.Generator, world: WorldConfig) -> Scene:
+    """The scene in another look."""
+    return replace(scene, look=_another(rng, world.looks, scene.look))
+
+
+def other_colour(scene: Scene, rng: np.random.Generator, world: WorldConfig) -> Scene:
+    """The scene with its thing in another colour."""
+    actor = scene.shots[0].actors[0]
+    colour = _another(rng, actor.kind.colours, actor.colour or "")
+    shot = replace(scene.shots[0], actors=(replace(actor, colour=colour), *scene.shots[0].actors[1:]))
+    return replace(scene, shots=(shot, *scene.shots[1:]))
+
+
+def other_count(scene: Scene, rng: np.random.Generator, world: WorldConfig) -> Scene:
+    """The scene with another number of its thing."""
+    actor = scene.shots[0].actors[0]
+    others = [n for n in world.counts if n != actor.count]
+    actor = replace(actor, count=others[int(rng.integers(len(others)))])
+    shot = replace(scene.shots[0], actors=(actor, *scene.shots[0].actors[1:]))
+    return replace(scene, shots=(shot, *scene.shots[1:]))

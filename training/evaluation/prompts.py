@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prompts for the evaluation: scenes that training never shows, drawn so that each row has what it asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..scenes.captions import dense, free_wording
+from ..scenes.config import WorldConfig
+from ..scenes.draw import draw_scene
+from ..scenes.nouns import NOUNS
+from ..scenes.scene import Scene
+
+FIRST_SEED = 80_000_000  # far above those of training
+SIDE, FRAMES, LONGER, FPS = 256, 17, 33, 8.0
+DIRECTIONS = ("right", "left", "up", "down")
+MEASURED = ("still", "pan right", "pan left", "tilt up", "tilt down", "zoom in", "zoom out")  # camera moves
+LASTING = ("strokes", "bites", "goes out", "is lit", "shatters")
+# Nothing but the first actor, its motion, the place and the camera; every class about as often as any other.
+PLAIN: dict[str, Any] = {
+    **dict.fromkeys(("two_moves", "two_motions", "relation", "several", "event", "look", "cut"), 0.0),
+    **{"plain_light": 0.0, "plain_weather": 0.0, "moving_camera": 0.8},
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is asked of a model: a text and the shape of the clip. ``scene`` is what the text describes; a model does
+    not see it."""
+
+    text: str
+    scene: Scene
+    seed: int
+    width: int = SIDE
+    height: int = SIDE
+    frames: int = FRAMES
+    fps: float = FPS
+
+
+@dataclass(frozen=True)
+class Need:
+    """Which scenes a row asks for: ``changes`` of the world's config, and which of the scenes drawn from it.
+
+    ``lacks`` says what a world's config lacks for it, or nothing.
+    """
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    wanted: Callable[[Scene], bool] = lambda scene: True
+    lacks: Callable[[WorldConfig], str] = lambda config: ""
+    frames: int = FRAMES
+
+    def config(self, world: WorldConfig) -> WorldConfig:
+        """The config to draw from."""
+        made = {k: v(world) if callable(v) else v for k, v in {**PLAIN, **self.changes}.items()}
+        return replace(world, **made)
+
+
+def draw_scenes(need: Need, world: WorldConfig, count: int) -> list[Scene]:
+    """Scenes of combinations that training never shows."""
+    config, out = need.config(world), []
+    for seed in range(FIRST_SEED, FIRST_SEED + 60 * count):
+        scene = draw_scene(seed, config, "held out")
+        if need.wanted(scene):
+            out.append(scene)
+        if len(out) == count:
+            break
+    return out
+
+
+def draw_prompts(need: Need, world: WorldConfig, count: int, wording: str = "English", limit: int = 80) -> list[Prompt]:
+    """Prompts for scenes, in texts of at most ``limit`` pieces where that can be: "English", "Chinese" or "free"."""
+    out = []
+    for scene in draw_scenes(need, world, count):
+        rng = np.random.default_rng([scene.seed, 5])
+        if wording == "free":
+            text = free_wording(scene, rng, "zh" if rng.random() < 0.25 else "en").text
+        else:
+            text = dense(scene, rng, "zh" if wording == "Chinese" else "en", limit)
+        out.append(Prompt(text, scene, scene.seed % 2**31, frames=need.frames))
+    return out
+
+
+def _without(kind: str, missing: str) -> Callable[[WorldConfig], str]:
+    """A test that a config's field has more than one value."""
+    return lambda world: "" if len(getattr(world, kind)) > 1 else f"this world has {missing}"
+
+
+def _coloured(world: WorldConfig) -> tuple[str, ...]:
+    return tuple(n for n in world.nouns if len(NOUNS[n].colours) > 1) or world.nouns
+
+
+def _events(*kinds: str) -> Need:
+    return Need(
+        {"event": 1.0, "events": lambda world: tuple(e for e in world.events if e in kinds)},
+        lambda scene: scene.shots[0].event is not None,
+        lambda world: "" if set(kinds) & set(world.events) else "nothing of the kind happens in this world",
+        LONGER,
+    )
+
+
+NEEDS: dict[str, Need] = {
+    "plain": Need(),
+    "directed": Need({"motions": lambda world: tuple(m for m in world.motions if m in DIRECTIONS)}),
+    "camera": Need({"cameras": lambda world: tuple(c for c in world.cameras if c in MEASURED)}),
+    "look": Need({"look": 6 / 7}, lacks=_without("looks", "one look only")),
+    "colour": Need(
+        {"colour": 1.0, "nouns": _coloured},
+        lambda scene: scene.shots[0].actors[0].colour is not None,
+        lambda world: "" if world.colour else "things of this world have their own colours only",
+    ),
+    "count": Need({"several": 0.8}, lacks=_without("counts", "one of each thing only")),
+    "relation": Need(
+        {"relation": 1.0},
+        lambda scene: scene.shots[0].actors[-1].relation in ("left of", "right of"),
+        lambda world: "" if world.relation else "this world has one thing at a time",
+    ),
+    "sequence": Need(
+        {"two_motions": 1.0},
+        lambda scene: len(scene.shots[0].actors[0].motions) == 2,
+        lambda world: "" if world.two_motions else "this world has one motion at a time",
+        LONGER,
+    ),
+    "camera sequence": Need(
+        {"two_moves": 1.0, "moving_camera": 1.0},
+        lambda scene: len(scene.shots[0].camera) == 2,
+        lambda world: "" if world.two_moves else "this world has one camera move at a time",
+        LONGER,
+    ),
+    "occlusion": _events("passes behind"),
+    "leaving": _events("leaves and returns"),
+    "lasting": _events(*LASTING),
+    "shots": Need(
+        {"cut": 1.0},
+        lambda scene: len(scene.shots) > 1,
+        lambda world: "" if world.cut else "this world has no cuts",
+        LONGER,
+    ),
+}
