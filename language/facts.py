@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a prompt demands and whether a text keeps it: things, numbers, colours, directions, quotations, what shall not be.
+"""What a prompt demands and whether a text keeps it: things, numbers, colours, directions, quotations, denials.
 
 A fact is bound to what it is said of: "a red cube and a blue ball" demands another picture than "a blue cube and a red
 ball", and a camera that pans left is not a dog that walks left.
@@ -28,7 +28,7 @@ HIGHEST_ARTICLE = 1  # "one dog" asks for no more than "a dog"
 
 @dataclass(frozen=True)
 class Fact:
-    """Something a text says. ``of`` is what it is said of, by keys of nouns and stems of words; ``text`` is its wording."""
+    """Something a text says. ``of`` is what it is said of (keys of nouns, stems of words), ``text`` is its wording."""
 
     kind: str
     key: str

@@ -16,9 +16,11 @@ EMOJI = (
     r"(?:[\ufe0f\u20e3\U0001F3FB-\U0001F3FF]|\u200d[\U0001F000-\U0001FAFF\u2600-\u27bf])*"
 )
 # An apostrophe opens a quotation only where no letter stands before it, and closes it only where none follows.
-QUOTES = r"\"[^\"]+\"|“[^”]+”|„[^“”]+[“”]|«[^»]+»|「[^」]+」|『[^』]+』|《[^》]+》|(?<![A-Za-z0-9])['‘][^'‘’]+['’](?![A-Za-z0-9])"
+MARKS = ("\"\"", "“”", "„“", "„”", "«»", "「」", "『』", "《》")
+QUOTES = "|".join(f"{pair[0]}[^{pair}]+{pair[1]}" for pair in MARKS)
+SINGLE = r"(?<![A-Za-z0-9])['‘][^'‘’]+['’](?![A-Za-z0-9])"
 TOKEN = re.compile(
-    rf"(?P<quote>{QUOTES})|(?P<emoji>{EMOJI})|(?P<han>[{HAN}])|(?P<word>[^\W\d_{HAN}]+(?:['’][^\W\d_{HAN}]+)*)"
+    rf"(?P<quote>{QUOTES}|{SINGLE})|(?P<emoji>{EMOJI})|(?P<han>[{HAN}])|(?P<word>[^\W\d_{HAN}]+(?:['’][^\W\d_{HAN}]+)*)"
     rf"|(?P<number>\d+(?:[.,:]\d+)*)|(?P<sign>\S)"
 )
 FOLDER = Path(__file__).parent / "words"

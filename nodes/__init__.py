@@ -13,7 +13,9 @@ class SpacetimeExtension(ComfyExtension):
         """Return the nodes."""
         from . import (
             draft,
+            expand,
             folders,
+            language_model,
             latent,
             load_video,
             loader,
@@ -26,6 +28,7 @@ class SpacetimeExtension(ComfyExtension):
         )
 
         folders.register()
+        language_model.register()
         routes.register()
         return [
             loader.LoadSpacetimeModel,
@@ -37,4 +40,5 @@ class SpacetimeExtension(ComfyExtension):
             *save_video.NODES,
             *verify_video.NODES,
             *operations.NODES,
+            *expand.NODES,
         ]

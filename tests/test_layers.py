@@ -15,6 +15,7 @@ HOST_MODULES = {
     *("comfy", "comfy_api", "comfy_execution", "comfy_extras", "comfy_config", "execution", "folder_paths", "nodes"),
     *("server", "latent_preview", "node_helpers", "main", "app", "utils", "cuda_malloc", "comfyui_version", "protocol"),
 }
+LLM = {"transformers", "safetensors"}  # to unpack a small language model
 # room: (other rooms, packages besides the standard library; None: any but the host's modules)
 TABLE = {
     "models": (set(), {"torch", "numpy", "safetensors"}),
@@ -22,7 +23,7 @@ TABLE = {
     "language": ({"models"}, {"torch", "numpy", "transformers"}),
     "nodes": ({"models", "video", "language"}, HOST_MODULES | {"torch", "numpy", "av", "PIL", "aiohttp"}),
     "training": ({"models", "video", "language"}, None),
-    "host": ({"video"}, HOST_MODULES | {"click", "tqdm", "PIL", "numpy", "torch", "aiohttp"}),
+    "host": ({"video", "language"}, HOST_MODULES | {"click", "tqdm", "PIL", "numpy", "torch", "aiohttp", *LLM}),
 }
 
 
