@@ -80,5 +80,24 @@ class SavesSlowly:
         return {"ui": {"files": [{"filename": file, "subfolder": subfolder, "type": "output"}]}}
 
 
-NODE_CLASS_MAPPINGS = {"TestSteps": Steps, "TestFails": Fails, "TestSavesSlowly": SavesSlowly}
-NODE_DISPLAY_NAME_MAPPINGS = {"TestSteps": "Steps", "TestFails": "Fails", "TestSavesSlowly": "Saves Slowly"}
+class Double:
+    """A small random model of a family, where a workflow has the loaders of its files."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"family": ("STRING", {"default": "wan22"})}}
+
+    RETURN_TYPES = ("MODEL", "CLIP", "VAE", "CLIP_VISION")
+    FUNCTION = "load"
+    CATEGORY = "tests"
+
+    def load(self, family):
+        import model_doubles
+
+        made = model_doubles.double(family)
+        return made.model, made.clip, made.vae, model_doubles.Eyes()
+
+
+NODE_CLASS_MAPPINGS = {"TestSteps": Steps, "TestFails": Fails, "TestSavesSlowly": SavesSlowly, "TestDouble": Double}
+NODE_DISPLAY_NAME_MAPPINGS = {name: name.removeprefix("Test") for name in NODE_CLASS_MAPPINGS}
+NODE_DISPLAY_NAME_MAPPINGS["TestSavesSlowly"] = "Saves Slowly"

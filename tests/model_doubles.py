@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import comfy.model_management as mm
@@ -75,6 +76,14 @@ class Words:
     def encode_from_tokens_scheduled(self, text: str) -> Any:
         """A CONDITIONING for the family."""
         return _prompt(self._name, sum(text.encode()))
+
+
+class Eyes:
+    """A CLIP vision model that sees the same in every picture."""
+
+    def encode_image(self, image: torch.Tensor, crop: Any = None) -> Any:
+        """What HunyuanVideo 1.5 takes of it."""
+        return SimpleNamespace(last_hidden_state=torch.zeros(1, 4, HUNYUAN15["vision_in_dim"]))
 
 
 class MeanVAE(nn.Module):

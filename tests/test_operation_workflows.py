@@ -22,6 +22,11 @@ EXPECTED: dict[str, tuple[list[str], int, tuple[int, int]]] = {
     "animate_image": (["Animate Image.size=64", "Spacetime Sampler.steps=1"], 33, (64, 64)),
     "cinemagraph": (["Cinemagraph.size=64", "Spacetime Sampler.steps=1"], 25, (64, 64)),
     "connect": ([s.format("Connect Videos") for s in HALF] + ["Spacetime Sampler.steps=1"], 66, (256, 256)),
+    "draft_then_final": (
+        ["Clip at full size.size=128", "Draft, Then Final.draft_steps=1", "Draft, Then Final.final_steps=1"],
+        17,
+        (128, 128),
+    ),
     "edit_video": ([s.format("Edit Video") for s in HALF] + ["Spacetime Sampler.steps=1"], 25, (256, 256)),
     "extend_backward": ([s.format("Extend Video") for s in HALF] + ["Spacetime Sampler.steps=1"], 42, (256, 256)),
     "extend_forward": ([s.format("Extend Video") for s in HALF] + ["Spacetime Sampler.steps=1"], 41, (256, 256)),
@@ -29,6 +34,11 @@ EXPECTED: dict[str, tuple[list[str], int, tuple[int, int]]] = {
     "loop": ([s.format("Loop Video") for s in HALF] + ["Spacetime Sampler.steps=1"], 41, (256, 256)),
     "melt": ([s.format("Connect Videos") for s in HALF] + ["Spacetime Sampler.steps=1"], 25, (256, 256)),
     "outpaint": (["Spacetime Sampler.steps=1"], 25, (352, 256)),
+    "text_image_video": (
+        ["Picture: size.size=64", "Animate Image.size=64", "Text to picture.steps=1", "Picture to video.steps=1"],
+        17,
+        (64, 64),
+    ),
     "shots": (["Shots.size=64", "Shots.steps=1"], 50, (64, 64)),
 }
 
