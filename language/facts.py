@@ -247,7 +247,10 @@ def _written(word: str, wording: str) -> bool:
 
 
 def _turned(fact: Fact, demanded: Iterable[Fact]) -> bool:
-    """Whether a fact is the opposite of one that is demanded, and not itself demanded."""
+    """Whether a fact is against one that is demanded: another number of a thing, the other direction."""
+    if fact.kind == "count" and fact.of:
+        asked = {other.key for other in demanded if other.kind == "count" and fact.of & other.of}
+        return bool(asked) and fact.key not in asked
     if fact.kind not in ("direction", "camera") or fact.key not in OPPOSITE:
         return False
     asked = {other.key for other in demanded if other.kind == fact.kind}

@@ -19,7 +19,9 @@ WORLD_FILES = ("animals", "vehicles", "food", "things", "people", "scenery", "se
 KINDS = {"nouns": "noun", "colours": "colour", "places": "place", "lights": "light", "weathers": "weather",
          "looks": "look", "travel": "travel", "directions": "direction", "acts": "act", "heading": "direction",
          "cameras": "camera", "turns": "turn"}  # fmt: skip
-PREPOSITION = re.compile(r"^(?:in front of|high in|deep in|in|on|at|by|among|between|before|inside|before)\s+")
+PREPOSITION = re.compile(
+    r"^(?:in front of|high in|deep in|in|on|at|by|among|between|before|inside|under|through|along|across|as|while)\s+"
+)
 NOT_ALONE = frozenset({"sea", "grass", "wood", "woods", "barn", "slide", "town"})  # things, too, without "in" or "on"
 FILMING = re.compile("镜头|摇|移|焦|推|拉|跟|手持|环绕|拍|景|写|微距|低角")  # says by itself that the camera does it
 JOINTS = frozenset({"-", "‐", "–"})
@@ -84,9 +86,9 @@ def lexicon(language: str) -> Lexicon:
     """The lexicon of "en" or "zh"."""
     made = Lexicon({}, 0, frozenset())
     common = data("common")[language]
-    for name in ("negation", "then", "cut", "join", "picture", "same"):
+    for name in ("negation", "then", "cut", "join", "picture", "same", "asked"):
         for phrase in common[name]:
-            made.add(phrase, name, phrase)
+            made.add(phrase, name if name != "asked" else "asking", phrase)
     for phrase in common["camera"]:
         made.add(phrase, "the camera", "")
     for phrase, value in common["numbers"].items():
@@ -219,7 +221,7 @@ def _slip(word: str, known: str) -> bool:
         return False
     if len(word) == len(known):
         wrong = [i for i, (a, b) in enumerate(zip(word, known, strict=True)) if a != b]
-        if len(wrong) == 2 and wrong[1] == wrong[0] + 1:
+        if len(wrong) == 2 and wrong[1] == wrong[0] + 1 and len(word) > 4:
             return word[wrong[0]] == known[wrong[1]] and word[wrong[1]] == known[wrong[0]]
         return len(wrong) == 1 and len(word) > 6
     short, long = sorted((word, known), key=len)

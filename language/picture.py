@@ -11,9 +11,10 @@ import re
 from dataclasses import dataclass, field
 
 from .facts import FILMED, OPPOSITE
-from .lexicon import Mention, scan
+from .lexicon import PREPOSITION, Mention, scan
 from .tokens import is_chinese
 
+SCENERY = ("place", "light", "weather", "look")
 DETERMINED = re.compile(r"\b(?:an?|the|one|two|three|four|five|six|seven|eight|nine|ten|some|\d+)\s+$", re.IGNORECASE)
 LOOSE = frozenset({"to", "in", "on", "at", "of", "for", "by", "is", "are", "be", "that", "which", "it", "its", "there",
                    "this", "these", "those", "的", "了", "着", "是", "有", "在", "地"})  # fmt: skip
@@ -100,6 +101,9 @@ class _Reader:
             self._take(mention, following)
             self.before = mention
         self._end_of_clause()
+        doings = [doing for clause in self.picture.clauses for doing in clause.doings]
+        if any(doing.direction in ("left", "right") and not doing.travel for doing in doings):
+            raise _Stranger  # "a cat on the left": where it is, not where it goes
         return self.picture
 
     def _take(self, mention: Mention, following: Mention | None) -> None:
@@ -147,6 +151,9 @@ class _Reader:
         beside = self.before
         if beside is not None and beside.kind == "stop" and beside.text.lower() in PLACED and not self._asked(beside):
             raise _Stranger
+        bare = following is not None and following.kind in SCENERY and not PREPOSITION.match(following.text.lower())
+        if mention.kind == "word" and bare:
+            raise _Stranger  # "an empty road"
         if mention.kind == "word" and (self.chinese or not DETERMINED.search(self.prompt[: mention.start])):
             raise _Stranger
         if mention.kind == "noun" and following is not None and following.kind in ("noun", "word"):
@@ -175,7 +182,8 @@ class _Reader:
         doings = self.picture.clauses[-1].doings
         last = doings[-1] if doings else None
         if mention.kind == "act":
-            doings.append(Doing(act=mention.key, word=mention.word))
+            if last is None or last.act != mention.key:
+                doings.append(Doing(act=mention.key, word=mention.word))
         elif mention.kind == "travel":
             if last is not None and last.direction and not last.travel and not last.act and self.chinese:
                 last.travel, last.word = mention.key, mention.word
@@ -183,6 +191,8 @@ class _Reader:
                 doings.append(Doing(travel=mention.key, word=mention.word))
         elif last is not None and last.travel and not last.direction:
             last.direction = mention.key
+        elif last is not None and last.travel and last.direction != mention.key:
+            doings.append(Doing(last.travel, mention.key, word=last.word))  # "left, then right"
         elif last is None or last.direction != mention.key:
             doings.append(Doing(direction=mention.key, word=mention.word))
 
@@ -211,7 +221,7 @@ class _Reader:
 
     def _scenery(self, mention: Mention) -> None:
         kind = mention.kind
-        if kind not in ("place", "light", "weather", "look"):
+        if kind not in SCENERY:
             raise _Stranger
         if getattr(self.picture, kind) not in ("", mention.key):
             raise _Stranger

@@ -92,12 +92,12 @@ def _completed(request: Request, spoken: World) -> str:
     """The prompt in its own words, with a place and a camera where it names none."""
     text = mended(request.prompt).rstrip(" .,;。，；")
     language = "zh" if is_chinese(text) else "en"
-    said = {fact.kind for fact in facts(request.prompt)}
+    said = {fact.kind for fact in facts(request.prompt)} | {mention.kind for mention in scan(request.prompt)}
     open_ = Picture(still=not said & {"travel", "act", "direction"})
     rng = Random(f"{request.seed} {request.prompt}")
-    if not said & {"place", "weather", "light"} and not _named_somewhere(request.prompt):
+    if not said & {"place", "weather", "light", "word", "emoji", "quote"}:
         open_.place = rng.choice(spoken.keys("places"))
-    if "camera" not in said and not _is_long(text):
+    if not said & {"camera", "the camera", "turn"} and not _is_long(text):
         open_.camera = [rng.choice(["still", *spoken.keys("cameras")])]
     if not open_.place and not open_.camera:
         return text

@@ -11,7 +11,7 @@ from .english import article, gerund, plural, third_person
 from .lexicon import world_words
 from .picture import Clause, Doing, Picture, Thing
 from .tokens import data
-from .world import World
+from .world import World, world
 
 NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 NUMBERS_ZH = ("", "一", "两", "三", "四", "五", "六", "七", "八", "九", "十")
@@ -30,8 +30,8 @@ class Said:
     too.
     """
 
-    def __init__(self, world: World, picture: Picture, seed: str, language: str, draw: int = 2) -> None:
-        self.world, self.picture, self.seed, self.language, self.draw = world, picture, seed, language, draw
+    def __init__(self, spoken: World, picture: Picture, seed: str, language: str, draw: int = 2) -> None:
+        self.world, self.picture, self.seed, self.language, self.draw = spoken, picture, seed, language, draw
 
     def rng(self, slot: str) -> Random:
         """A generator for one decision, so that none depends on how many were made before it."""
@@ -45,22 +45,22 @@ class Said:
     # what is left open
 
     def _completed(self) -> Picture:
-        picture, world = replace(self.picture), self.world
+        picture, spoken = replace(self.picture), self.world
         if not picture.clauses and not picture.place:
-            noun = self.rng("noun").choice(world.keys("nouns"))
+            noun = self.rng("noun").choice(spoken.keys("nouns"))
             picture.clauses = [Clause([Thing(noun, "")])]
         if not picture.still:
             picture.clauses = [self._moving(clause, i) for i, clause in enumerate(picture.clauses)]
             if not picture.camera and self.draw > 1:
-                moves = [move for move in world.keys("cameras") if move not in ("follow", "handheld")]
+                moves = [move for move in spoken.keys("cameras") if move not in ("follow", "handheld")]
                 camera = self.rng("camera").choice(["still"] * (len(moves) - 1) + moves)
                 picture.camera = [camera]
-        settings = [(kind, key) for kind in ("places", "lights", "weathers") for key in world.keys(kind)]
-        if world.keys("looks"):  # places, lights and weathers go together there
+        settings = [(kind, key) for kind in ("places", "lights", "weathers") for key in spoken.keys(kind)]
+        if spoken.keys("looks"):  # places, lights and weathers go together there
             settings = [(kind, key) for kind, key in settings if kind == "places"]
             if not picture.light and self.draw > 1:
-                picture.light = self.rng("light").choice(world.keys("lights"))
-        said = picture.place or (not world.keys("looks") and (picture.light or picture.weather))
+                picture.light = self.rng("light").choice(spoken.keys("lights"))
+        said = picture.place or (not spoken.keys("looks") and (picture.light or picture.weather))
         if not said:
             kind, key = self.rng("place").choice(settings)
             setattr(picture, kind.removesuffix("s"), key)
@@ -95,6 +95,7 @@ class Said:
         text = ", and ".join(parts) or f"{place} {sky}"
         if picture.look:
             looks = self.world.wordings("looks", picture.look, "en_in")
+            looks = looks or tuple(world_words()["looks"].get(picture.look, {}).get("en_in", ()))
             looks = looks or (f"in {picture.words.get('look', picture.look)} style".replace("style style", "style"),)
             text += f", {self._kept('look', looks)}"
         filmed = ", then ".join(self._filmed_en(move, i) for i, move in enumerate(picture.camera))
@@ -110,7 +111,8 @@ class Said:
     def _thing_en(self, thing: Thing) -> str:
         names = self.world.wordings("nouns", thing.key, "en")
         known = world_words()["nouns"].get(thing.key, {}).get("en", [thing.word])
-        name = thing.word if thing.word in names or not thing.key else (names or known)[0]
+        own = thing.word in names or not thing.key or (not names and thing.word.isascii() and thing.word)
+        name = thing.word if own else (names or known)[0]
         colours = self.world.wordings("colours", thing.colour, "en") or (thing.colour,)
         words = [*thing.adjectives, colours[0]]
         many = thing.count is not None and thing.count != 1
@@ -133,11 +135,11 @@ class Said:
     def _phrase_en(self, doing: Doing, thing: Thing) -> str:
         """The wording of a doing, its verb marked with a star."""
         rng = self.rng(f"words {doing}")
-        own = self.world.wordings("verbs", self.world.gaits.get(thing.key, "walk"), "en")
+        own = self._verbs(thing, "en")
         go = own[0] if not doing.travel or doing.travel == "move" else doing.travel
         if doing.travel and doing.direction:
             options = [p for p in self.world.wordings("motions", doing.direction, "en") if "{go}" in p]
-            phrase = rng.choice(options[:2]) if options else "*{go} " + COURSES[doing.direction]
+            phrase = options[0] if options else "*{go} " + COURSES[doing.direction]
             return phrase.replace("{go}", go)
         if doing.travel:
             return f"*{go}"
@@ -147,7 +149,15 @@ class Said:
             first, _, rest = doing.word.partition(" ")
             verb = first if doing.word.isascii() else key
             return f"*{verb} {rest}".strip()
-        return rng.choice(options[:2]).replace("{go}", go).replace("{rise}", go)
+        named = [p for p in options if doing.word and p.startswith("*" + doing.word)]
+        one = options[0] if key in COURSES and "{go}" in options[0] else rng.choice(options[:2])
+        return (named or [one])[0].replace("{go}", go).replace("{rise}", go)
+
+    def _verbs(self, thing: Thing, language: str) -> tuple[str, ...]:
+        """How a thing gets about; what no world knows walks."""
+        everything = world("scenes")
+        gait = self.world.gaits.get(thing.key) or everything.gaits.get(thing.key, "walk")
+        return self.world.wordings("verbs", gait, language) or everything.wordings("verbs", gait, language)
 
     def _filmed_en(self, move: str, number: int) -> str:
         verbs = self.world.wordings("cameras", move, "en")
@@ -191,18 +201,18 @@ class Said:
 
     def _phrase_zh(self, doing: Doing, thing: Thing) -> str:
         rng = self.rng(f"words {doing}")
-        own = self.world.wordings("verbs", self.world.gaits.get(thing.key, "walk"), "zh")
+        own = self._verbs(thing, "zh")
         spoken = data("synonyms")["travel"].get(doing.travel, {}).get("zh", own)
         go = own[0] if not doing.travel or doing.travel == "move" else spoken[0]
         if doing.travel and doing.direction:
             options = [p for p in self.world.wordings("motions", doing.direction, "zh") if p.endswith("{go}")]
-            return rng.choice(options[:2]).format(go=go) if options else COURSES_ZH[doing.direction] + go
+            return options[0].format(go=go) if options else COURSES_ZH[doing.direction] + go
         if doing.travel:
             return go
         key = doing.direction or doing.act
         options = list(self.world.wordings("motions", key, "zh"))
         if options:
-            return rng.choice(options[:2]).replace("{go}", go)
+            return (options[0] if key in COURSES else rng.choice(options[:2])).replace("{go}", go)
         return data("synonyms")["acts"].get(key, {}).get("zh", [doing.word])[0]
 
     def _filmed_zh(self, move: str) -> str:
@@ -236,9 +246,13 @@ class Said:
         return (" " if language == "en" else "，").join(said)
 
     def _kept(self, kind: str, options: tuple[str, ...]) -> str:
-        """The wording that the prompt has, where the world knows it; else one drawn from the seed."""
+        """The wording that the prompt has, or one with its main word, if the world has it; else one of the seed."""
         word = self.picture.words.get(kind, "")
-        return word if word in options else self.rng(f"{kind} words").choice(options[:3] if self.draw else options[:1])
+        main = word.split()[-1] if word.isascii() and word else word.removeprefix("在")
+        near = [option for option in options if main and re.search(rf"(?<![a-z]){re.escape(main)}", option)]
+        if word in options or near:
+            return word if word in options else near[0]
+        return self.rng(f"{kind} words").choice(options[:3] if self.draw else options[:1])
 
 
 def _as_doing(motion: str) -> Doing:
