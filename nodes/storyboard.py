@@ -27,7 +27,8 @@ class StoryboardNode(io.ComfyNode):
             display_name="Storyboard",
             category=f"{CATEGORY}/operations",
             description="The shots of a video, on a timeline or as text: their lengths, prompts and cuts, and a cast "
-            "whose looks are stated once and said again in every shot. Give it to Shots or Long Video.",
+            "whose looks are stated once and said again in every shot. Give its shots to Shots, or to Prompt Schedule "
+            "for Long Video.",
             search_aliases=["storyboard", "timeline", "shot list", "prompt schedule", "script"],
             inputs=[
                 inp(
