@@ -155,18 +155,9 @@ class _Finder:
         return "camera", FILMED[key]
 
     def _add(self, kind: str, key: str, mention: Mention) -> None:
-        denied = self.denied and kind in (
-            "noun",
-            "word",
-            "travel",
-            "act",
-            "colour",
-            "weather",
-            "light",
-            "look",
-            "camera",
-        )
-        fact = Fact(f"no {kind}" if denied else kind, key, text=mention.text)
+        denied = self.denied and kind in DENIED
+        of = self.head if kind == "direction" else frozenset()
+        fact = Fact(f"no {kind}" if denied else kind, key, of, mention.text)
         self.found.append(fact)
         if denied and kind in ("travel", "act", "weather", "light", "look", "camera"):
             self.denied = False

@@ -180,7 +180,9 @@ class Said:
         said = [sky, *(parts or [place.removeprefix("在")])]
         text = "，".join(part for part in said if part)
         if picture.look:
-            text += "，" + self._kept("look", self.world.wordings("looks", picture.look, "zh_in") or (picture.look,))
+            looks = self.world.wordings("looks", picture.look, "zh_in")
+            looks = looks or tuple(world_words()["looks"].get(picture.look, {}).get("zh_in", (picture.look,)))
+            text += "，" + self._kept("look", looks)
         filmed = "，然后".join(self._filmed_zh(move) for move in picture.camera)
         text = f"{text}，{filmed}" if filmed and text else text or filmed
         return text + "。" if self.world.sentences else text
