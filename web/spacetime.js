@@ -4,9 +4,11 @@
 
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { wordsOf } from "./words.js";
 
 const EMPTY_LATENT = "SpacetimeEmptyLatent";
 const LINE = "clip";
+const say = wordsOf("clip");
 
 function showText(node, text) {
   let line = node.widgets?.find((widget) => widget.name === LINE);
@@ -29,7 +31,7 @@ function isLinked(node) {
 
 async function describeClip(node) {
   if (isLinked(node)) {
-    showText(node, "Inputs are connected: the clip is shown when it runs.");
+    showText(node, say("connected"));
     return;
   }
   const wishes = node.widgets.filter((widget) => widget.name !== LINE).map((widget) => [widget.name, widget.value]);
