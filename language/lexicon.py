@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .english import plural
-from .tokens import Token, data, is_chinese, tokenize
+from .tokens import Token, data, is_chinese, stem, tokenize
 
 WORLD = Path(__file__).resolve().parent.parent / "training" / "scenes" / "words"
 WORLD_FILES = ("animals", "vehicles", "food", "things", "people", "scenery", "seen")
@@ -64,7 +64,7 @@ class Lexicon:
 
 def passed_over(token: Token) -> bool:
     """Whether a token is left out of wordings: articles and hyphens."""
-    return token.stem in ("a", "an", "the") or (token.kind == "sign" and token.text in JOINTS)
+    return token.stem in ("a", "an", "the", "teh") or (token.kind == "sign" and token.text in JOINTS)
 
 
 @cache
@@ -212,6 +212,8 @@ def corrected(word: str) -> str | None:
     if len(word) < 4 or not word.isascii():
         return None
     known = lexicon("en").spellings
+    if word.endswith("in") and stem(word + "g") in known:
+        return stem(word + "g")  # "hoppin"
     near = {known_word for known_word in known if len(known_word) > 3 and _slip(word, known_word)}
     return near.pop() if len(near) == 1 else None
 

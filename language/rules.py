@@ -160,7 +160,7 @@ def _as_written(mention: Mention) -> str:
     word = re.sub(r"^(?:an?|the) ", "", mention.word)
     if mention.kind == "noun" and mention.text.lower().endswith("s") and not word.endswith("s"):
         word += "s"
-    if mention.kind in ("travel", "act") and mention.text.lower().endswith("ing"):
+    if mention.kind in ("travel", "act") and mention.text.lower().endswith(("ing", "in")):
         word = gerund(word)
     elif mention.kind in ("travel", "act") and mention.text.lower().endswith("s"):
         word = third_person(word)

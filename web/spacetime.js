@@ -8,20 +8,23 @@ import { wordsOf } from "./words.js";
 
 const EMPTY_LATENT = "SpacetimeEmptyLatent";
 const LINE = "clip";
+const LONG = 110; // letters beyond which a text gets the room of a paragraph
 const say = wordsOf("clip");
 
 function showText(node, text) {
   let line = node.widgets?.find((widget) => widget.name === LINE);
   if (!line) {
     const element = document.createElement("div");
-    element.style.cssText = "font: 12px sans-serif; opacity: 0.8; padding: 4px 8px; overflow: hidden; text-align: center;";
+    element.style.cssText = "font: 12px sans-serif; opacity: 0.8; padding: 4px 8px; overflow: auto; text-align: center; white-space: pre-wrap;";
+    const height = () => (element.textContent.length > LONG ? 160 : 40);
     const still = { serialize: false, hideOnZoom: false, getValue: () => element.textContent, setValue: () => {} };
-    line = node.addDOMWidget(LINE, "spacetimeText", element, { ...still, getMinHeight: () => 40, getMaxHeight: () => 40 });
+    line = node.addDOMWidget(LINE, "spacetimeText", element, { ...still, getMinHeight: height, getMaxHeight: height });
     line.serialize = false;
-    const [width, height] = node.computeSize();
-    node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
   }
   line.element.textContent = text;
+  line.element.style.textAlign = text.length > LONG ? "left" : "center";
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
   node.setDirtyCanvas?.(true, true);
 }
 
