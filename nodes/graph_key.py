@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -58,15 +59,15 @@ def named_files(value: Any) -> Iterator[Path]:
     """Yield the files of the host's folders (input, output, temp, models) and of the pack that a value may name."""
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME or "\n" in value or "\0" in value:
         return
+    found: dict[Path, None] = {}
     for find in (file_names.find_file, example.find_file):
-        try:
-            yield find(value)
-        except (InputError, OSError):  # a word, not a name
-            continue
+        with contextlib.suppress(InputError, OSError):  # a word, not a name
+            found[find(value)] = None
     for key in folder_paths.folder_names_and_paths:
         path = None if key in OTHER_FOLDERS else folder_paths.get_full_path(key, value)
         if path is not None:
-            yield Path(path)
+            found[Path(path)] = None
+    yield from found
 
 
 def content_of(path: Path) -> str:

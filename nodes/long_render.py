@@ -28,6 +28,7 @@ from .errors import InputError
 from .rollout import Clip, Rollout
 from .work_folder import WorkFolder
 
+PIECE = 4  # latent frames that are decoded at once: the fewer, the sooner a finished chunk is seen
 PREVIEW_SIDE = 512
 COMPRESSION = 20  # how many times smaller the frames get without loss, at the very best
 
@@ -109,7 +110,7 @@ class Render:
             count = self._line.frames(stop) - self._line.frames(start)
             if done + count > skip:
                 scene = SceneLatents(rollout, start, stop)
-                stream = vae_stream.decode_frames(self._vae, scene, _stop_if_cancelled)
+                stream = vae_stream.decode_frames(self._vae, scene, _stop_if_cancelled, PIECE)
                 hidden = self._line.frames(scene.leads)
                 try:
                     yield from itertools.islice(stream, hidden + max(0, skip - done), None)

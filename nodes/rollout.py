@@ -26,6 +26,7 @@ from .guides import Guides, Run
 from .prompts import PART
 from .sampler import sample
 
+NOISE_SEED = 1 << 60  # the noise on history is not the noise that the chunk is made from
 LOOK = 4  # latent frames before a frame that are decoded to see it
 log = logging.getLogger(__name__)
 Listener = Callable[[int, int, Tensor], None]  # chunk, step done, prediction (B, C, T, h, w)
@@ -110,7 +111,7 @@ class Rollout:
         mm.throw_exception_if_processing_interrupted()
         given = clip.samples[:, :, chunk.begin : chunk.end]
         if all(state == KNOWN for state in clip.state[chunk.begin : chunk.end]):
-            self.files.add({"samples": given})
+            self.files.add({"samples": given, "lead": given[:, :, :1]} if chunk.opens else {"samples": given})
             return
         log.info("Long Video: chunk %d of %d", index + 1, len(self.chunks))
         out = self._sampled(index, chunk)
@@ -173,10 +174,12 @@ class Rollout:
             yield lead.to(self.clip.samples)
 
     def _known_behind(self, chunk: Chunk) -> Tensor:
-        end = chunk.end + chunk.after
-        if chunk.backward and self._covered(chunk.end, end):
-            return self.latents(chunk.end, end)
-        return self.clip.samples[:, :, chunk.end : end]
+        """What the clip gives behind a chunk, or what was made there already."""
+        known, samples = self.clip.state, self.clip.samples
+        places = range(chunk.end, chunk.end + chunk.after)
+        return torch.cat(
+            [samples[:, :, at : at + 1] if known[at] == KNOWN else self.latents(at, at + 1) for at in places], 2
+        )
 
     def _frames(self, begin: int, end: int) -> list[Frame]:
         """Decode finished latent frames ``begin`` to ``end``, from a little before them on."""
@@ -212,7 +215,9 @@ class Rollout:
     def _corrupted(self, history: Tensor, index: int) -> Tensor:
         """Add noise to history, in the units of the model."""
         form = self._model.get_model_object("latent_format")
-        inner = corrupt(form.process_in(history.float()), self._settings.noise, self._settings.seed + index)
+        inner = corrupt(
+            form.process_in(history.float()), self._settings.noise, NOISE_SEED + self._settings.seed + index
+        )
         return form.process_out(inner).to(history)
 
     def _held(self, index: int, chunk: Chunk, made: Tensor) -> Tensor:

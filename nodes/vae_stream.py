@@ -28,6 +28,21 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int], None]  # called with the number of frames done; may raise to cancel
 
 
+class Latents(Protocol):
+    """A tensor (B, C, T, h, w), or what stands for one and makes the latent frames that are asked for."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """Return the size."""
+
+    @property
+    def ndim(self) -> int:
+        """Return the number of dimensions."""
+
+    def __getitem__(self, key: Any) -> Tensor:
+        """Return a part."""
+
+
 class Codec(Protocol):
     """A causal VAE that carries its past in a state. A call must leave the state it was given usable."""
 
@@ -93,7 +108,7 @@ def frame_count(vae: Any, latents: int) -> int:
     return int(ratio[0](latents)) if isinstance(ratio, (tuple, list)) and not is_image_vae(vae) else latents
 
 
-def pixel_size(vae: Any, latent: Tensor) -> tuple[int, int]:
+def pixel_size(vae: Any, latent: Latents) -> tuple[int, int]:
     """Width and height in pixels of a latent (..., h, w)."""
     ratio = vae.spacial_compression_decode()
     return int(latent.shape[-1] * ratio), int(latent.shape[-2] * ratio)
@@ -108,10 +123,15 @@ def size_multiple(vae: Any) -> int:
 # -- decoding ------------------------------------------------------------------------------------------------------
 
 
-def decode_frames(vae: Any, latent: Tensor, progress: Progress | None = None) -> Iterator[Frame]:
-    """Yield the frames (uint8 (H, W, 3)) of one clip, (1, C, T, h, w); for an image VAE (T, C, h, w)."""
+def decode_frames(
+    vae: Any, latent: Latents, progress: Progress | None = None, most: int = MOST_LATENTS
+) -> Iterator[Frame]:
+    """Yield the frames (uint8 (H, W, 3)) of one clip, (1, C, T, h, w); for an image VAE (T, C, h, w).
+
+    ``most`` latent frames at once are asked for, by a VAE that carries its state.
+    """
     done = 0
-    for images in _decode_chunks(vae, latent):
+    for images in _decode_chunks(vae, latent, most):
         if not torch.isfinite(images).all():
             raise VideoError(
                 f"The VAE gave values that are no numbers from frame {done + 1} on: it needs a higher precision "
@@ -123,7 +143,7 @@ def decode_frames(vae: Any, latent: Tensor, progress: Progress | None = None) ->
         yield from to_bytes(images)
 
 
-def _decode_chunks(vae: Any, latent: Tensor) -> Iterator[Tensor]:
+def _decode_chunks(vae: Any, latent: Latents, most: int) -> Iterator[Tensor]:
     """Yield images (F, H, W, 3) in about 0..1."""
     codec = codec_of(vae)
     if is_image_vae(vae):
@@ -133,7 +153,7 @@ def _decode_chunks(vae: Any, latent: Tensor) -> Iterator[Tensor]:
     else:
         done = 0
         try:
-            for images in _decode_causal(vae, codec, latent):
+            for images in _decode_causal(vae, codec, latent, most):
                 yield images
                 done += len(images)
         except Exception as error:
@@ -145,9 +165,9 @@ def _decode_chunks(vae: Any, latent: Tensor) -> Iterator[Tensor]:
         yield from _skip(_decode_windows(vae, latent), done)
 
 
-def _decode_causal(vae: Any, codec: Codec, latent: Tensor) -> Iterator[Tensor]:
+def _decode_causal(vae: Any, codec: Codec, latent: Latents, most: int) -> Iterator[Tensor]:
     state, done, total = None, 0, latent.shape[2]
-    chunk = _chunk_latents(vae, latent)
+    chunk = min(most, _chunk_latents(vae, latent))
     while done < total:
         count = min(codec.decode_count(done, chunk), total - done)
         piece, images = latent[:, :, done : done + count], None
@@ -168,7 +188,7 @@ def _decode_causal(vae: Any, codec: Codec, latent: Tensor) -> Iterator[Tensor]:
         yield images
 
 
-def _decode_windows(vae: Any, latent: Tensor) -> Iterator[Tensor]:
+def _decode_windows(vae: Any, latent: Latents) -> Iterator[Tensor]:
     ratio, total = _time_ratio(vae), latent.shape[2]
     seam = _Crossfade()
     begin = 0
@@ -185,7 +205,7 @@ def _decode_windows(vae: Any, latent: Tensor) -> Iterator[Tensor]:
         begin = following
 
 
-def _decode_pictures(vae: Any, latent: Tensor) -> Iterator[Tensor]:
+def _decode_pictures(vae: Any, latent: Latents) -> Iterator[Tensor]:
     step = max(1, min(MOST_LATENTS, _chunk_latents(vae, latent)))
     for begin in range(0, latent.shape[0], step):
         with torch.inference_mode():
@@ -302,7 +322,7 @@ def _loaded(vae: Any, memory: float) -> Iterator[None]:
         yield
 
 
-def _chunk_latents(vae: Any, latent: Tensor) -> int:
+def _chunk_latents(vae: Any, latent: Latents) -> int:
     """Latent frames to decode at once: as many as fit comfortably, and never the whole of a long clip."""
     width, height = pixel_size(vae, latent)
     if mm.is_device_cpu(vae.device):

@@ -31,6 +31,11 @@ EXPECTED: dict[str, tuple[list[str], int, tuple[int, int]]] = {
     "extend_backward": ([s.format("Extend Video") for s in HALF] + ["Spacetime Sampler.steps=1"], 42, (256, 256)),
     "extend_forward": ([s.format("Extend Video") for s in HALF] + ["Spacetime Sampler.steps=1"], 41, (256, 256)),
     "inpaint": ([s.format("Edit Video") for s in HALF] + ["Spacetime Sampler.steps=1"], 25, (256, 256)),
+    "long_video": (
+        ["Clip: size, length, frame rate.size=64", "Clip: size, length, frame rate.seconds=6", "Long Video.steps=1"],
+        49,
+        (64, 64),
+    ),
     "loop": ([s.format("Loop Video") for s in HALF] + ["Spacetime Sampler.steps=1"], 41, (256, 256)),
     "melt": ([s.format("Connect Videos") for s in HALF] + ["Spacetime Sampler.steps=1"], 25, (256, 256)),
     "outpaint": (["Spacetime Sampler.steps=1"], 25, (352, 256)),

@@ -111,7 +111,7 @@ class SegmentWriter:
     def _one(self, number: int, count: int) -> bool:
         """Write a segment; return False, and leave nothing of it, where the frames end before."""
         assert self._queue is not None
-        target = self._folder / f".segment-{number:05}.mkv"
+        target = self._folder / f"segment-{number:05}.mkv"
         with VideoWriter(target, fps=self._rate, container="mkv", codec="lossless") as writer:
             for _ in range(count):
                 frame = self._queue.get()
