@@ -18,8 +18,10 @@ from . import vae_stream
 from .errors import InputError
 from .guides import KEY as GUIDES
 from .originals import encode_at, timeline_of
-from .sampler import OWN_SCHEDULE, fitting_samples, sample_and_tell
+from .sampler import OWN_SCHEDULE, fitting_samples, own_sigmas, sample_and_tell
 from .schema import CATEGORY, inp, schema
+
+FINE = 1000  # steps of the schedule that the final pass's levels are chosen from
 
 
 class DraftThenFinal(io.ComfyNode):
@@ -64,7 +66,8 @@ class DraftThenFinal(io.ComfyNode):
                 ),
                 inp(
                     number, "change", default=0.5, min=0.05, max=1.0, step=0.01,
-                    tooltip="How much of the draft is made anew at full size: low keeps it soft, high loses it.",
+                    tooltip="How much of the draft is made anew at full size, as the noise level it starts from: low "
+                    "keeps it soft, high loses it.",
                 ),
                 inp(
                     number, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01,
@@ -143,9 +146,21 @@ class TwoSizes:
             known = comfy.utils.reshape_mask(mask.float(), samples.shape)[:, :1] == 0
             start = torch.where(known.to(samples.device), samples, start)
         whole = {**latent, "samples": start}
-        return sample_and_tell(
-            self.model, self.positive, self.negative, whole, steps=steps, denoise=change, **self.how
-        )[0]
+        sigmas = levels_from(self.model, samples, self.how["schedule"], steps, change)
+        return sample_and_tell(self.model, self.positive, self.negative, whole, sigmas=sigmas, **self.how)[0]
+
+
+def levels_from(model: Any, samples: Tensor, schedule: str, steps: int, share: float) -> Tensor:
+    """Return the noise levels (steps + 1,) of a schedule from ``share`` of its highest level down.
+
+    A share of the noise, not of the steps: the larger a clip, the more steps its schedule spends near the top.
+    """
+    if schedule == OWN_SCHEDULE:
+        levels = own_sigmas(model, samples, FINE, 1.0)
+    else:
+        levels = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), schedule, FINE)
+    levels = levels[levels <= share * levels[0] + 1e-6]
+    return levels[torch.linspace(0, len(levels) - 1, steps + 1).round().long()]
 
 
 def draft_sides(model: Any, samples: Tensor, share: float) -> tuple[int, int]:

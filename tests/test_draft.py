@@ -29,7 +29,7 @@ def test_the_model_sees_the_small_clip_then_the_large_one(kit):
     result, draft = run(kit, kit.latent(side=8), model).result
     assert [call.x.shape[-1] for call in calls] == [4, 4, 8, 8]
     assert draft["samples"].shape[-2:] == (4, 4) and result["samples"].shape[-2:] == (8, 8)
-    assert float(calls[2].timestep.max()) < float(calls[0].timestep.max())  # a part of the noise
+    assert float(calls[0].timestep.max()) == 1000 and float(calls[2].timestep.max()) == pytest.approx(500, rel=0.01)
 
 
 def test_the_draft_is_what_the_sampler_makes_at_that_size(kit):
@@ -54,6 +54,15 @@ def test_the_less_may_change_the_nearer_the_result_is_to_the_draft(kit):
         start = enlarge(draft["samples"], result["samples"])
         distances.append(float((result["samples"] - start).abs().mean()))
     assert distances[0] < distances[1] < distances[2]
+
+
+@pytest.mark.parametrize("schedule", ["spacetime", "simple", "beta"])
+def test_the_final_pass_starts_at_the_noise_level_that_is_asked_for(kit, schedule):
+    from comfyui_spacetime.nodes.draft import levels_from
+
+    levels = levels_from(kit.model, kit.latent(side=8)["samples"], schedule, 6, 0.4)
+    assert levels[0] == pytest.approx(0.4, abs=0.01) and levels[-1] == 0 and len(levels) == 7
+    assert (levels.diff() < 0).all()
 
 
 def test_a_vae_enlarges_the_draft_as_pictures(kit):

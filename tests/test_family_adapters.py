@@ -44,6 +44,17 @@ def adapted(family: Any, latent: Any, positive: Any = None) -> Any:
     return adapt(Job(family.model, *prompts, latent["samples"], latent["noise_mask"], latent.get(KEY)))
 
 
+def in_windows(model: Any, length: int) -> Any:
+    """The model in the host's context windows over time."""
+    import inspect
+
+    import nodes
+
+    node = nodes.NODE_CLASS_MAPPINGS["ContextWindowsManual"]
+    later = {"freenoise": False} if "freenoise" in inspect.signature(node.execute).parameters else {}
+    return node.execute(model, length, 1, "standard_static", 1, False, "pyramid", 2, **later).result[0]
+
+
 def network_calls(family: Any, latent: Any, steps: int = 2) -> Any:
     """The finished latent and what the network saw at each call, the prompt's half of the batch first."""
     family.model, calls = recorded(family.model)
@@ -141,8 +152,8 @@ def test_ltx_takes_a_first_frame_in_its_place_alone(inprocess, movie):
     assert job.length == 3 and "guides" not in said
 
 
-def test_a_guide_of_several_groups_begins_with_the_last_frame_of_the_first(inprocess, movie):
-    """Groups then stand where they stood, as stock LTXVAddGuide asks for: a frame index that 8 divides."""
+def test_a_guide_of_several_groups_stands_where_its_frames_do(inprocess, movie):
+    """In 0.3.75 a guide's first frame ends a group, whose index 8 divides; later hosts take whole groups."""
     import nodes
 
     from comfyui_spacetime.nodes.extend import extend
@@ -150,12 +161,14 @@ def test_a_guide_of_several_groups_begins_with_the_last_frame_of_the_first(inpro
     family = double("ltxv")
     ((latent,), _) = extend(movie, family.vae, "backward", 1.0, 2.0)  # 9 frames, then 16 of the video
     seen = latent["spacetime_guides"].runs[0].images((SIDE, SIDE))
-    stock = nodes.NODE_CLASS_MAPPINGS["LTXVAddGuide"].execute(
-        family.positive, family.negative, family.vae, {"samples": latent["samples"]}, seen[7:], 16, 1.0
-    )
+    node = nodes.NODE_CLASS_MAPPINGS["LTXVAddGuide"]
+    images, begin = (seen[7:], 16) if hasattr(node, "NUM_PREFIX_FRAMES") else (seen, 9)
+    empty = {"samples": latent["samples"]}
+    stock = node.execute(family.positive, family.negative, family.vae, empty, images, begin, 1.0)
     job, _ = adapted(family, latent)
     assert job.length == 4 + 2
     torch.testing.assert_close(job.samples[:, :, 4:], stock.result[2]["samples"][:, :, 4:])
+    torch.testing.assert_close(job.samples[:, :, 5], latent["samples"][:, :, 3])
     assert torch.equal(job.positive[0][1]["keyframe_idxs"], stock.result[0][0][1]["keyframe_idxs"])
     assert torch.equal(job.samples[:, :, :4], latent["samples"]) and not job.mask[:, :, 2:].any()
 
@@ -262,12 +275,9 @@ def test_noise_levels_of_another_node_take_the_place_of_the_schedule(inprocess):
 
 @pytest.mark.parametrize("name", ["wan21", "wan22", "wan_i2v", "ltxv", "hunyuan", "hunyuan15"])
 def test_a_context_window_is_told_of_its_own_frames_only(inprocess, name):
-    import nodes
-
     family = double(name)
     channels = family.vae.latent_channels
-    windows = nodes.NODE_CLASS_MAPPINGS["ContextWindowsManual"]
-    family.model = windows.execute(family.model, 4, 1, "standard_static", 1, False, "pyramid", 2).result[0]
+    family.model = in_windows(family.model, 4)
     mask = torch.ones(1, 1, 10, 1, 1)
     mask[:, :, 5:8] = 0
     samples = torch.randn(1, channels, 10, 4, 4, generator=torch.Generator().manual_seed(1))
@@ -282,13 +292,10 @@ def test_a_context_window_is_told_of_its_own_frames_only(inprocess, name):
 
 
 def test_the_user_s_own_model_keeps_its_handler(inprocess):
-    import nodes
-
     from comfyui_spacetime.nodes.families.windows import with_cut_conditions
 
     family = double("wan22")
-    windows = nodes.NODE_CLASS_MAPPINGS["ContextWindowsManual"]
-    model = windows.execute(family.model, 4, 1, "standard_static", 1, False, "pyramid", 2).result[0]
+    model = in_windows(family.model, 4)
     handler = model.model_options["context_handler"]
     cutting = with_cut_conditions(model)
     assert model.model_options["context_handler"] is handler and cutting is not model
@@ -296,12 +303,9 @@ def test_the_user_s_own_model_keeps_its_handler(inprocess):
 
 
 def test_guides_are_left_out_in_context_windows(inprocess, movie):
-    import nodes
-
     family = double("ltxv")
     latent = bridge(family, movie)
-    windows = nodes.NODE_CLASS_MAPPINGS["ContextWindowsManual"]
-    family.model = windows.execute(family.model, 3, 1, "standard_static", 1, False, "pyramid", 2).result[0]
+    family.model = in_windows(family.model, 3)
     job, said = adapted(family, latent)
     assert job.length == 4 and "left out" in said
     assert finished(family, sampled(family, latent)).get_frame_count() == 33 + 8
