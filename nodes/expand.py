@@ -18,9 +18,11 @@ from server import PromptServer
 from torch import Tensor
 
 from ..language.expand import Engine, EngineError, Expansion, Request, expand
+from ..language.expand_storyboard import expand_storyboard
 from ..language.local import LocalEngine
 from ..language.rules import Rules
 from ..language.server import ServerEngine, find_server
+from ..language.storyboard import is_storyboard, parse_storyboard
 from ..language.styles import LANGUAGES, LENGTHS, style_named, styles
 from ..video.frames import to_bytes, to_floats
 from .errors import InputError
@@ -52,7 +54,8 @@ class ExpandPrompt(io.ComfyNode):
             inputs=[
                 inp(
                     io.String.Input, "prompt", default="a red panda in the snow", multiline=True,
-                    tooltip="What the video shows, in your own words. Empty: something is made up from the seed.",
+                    tooltip="What the video shows, in your own words. Empty: something is made up from the seed. The "
+                    "shots of a Storyboard: each is expanded, and everyone looks the same in all of them.",
                 ),
                 inp(
                     combo, "style", options=list(styles()), default="spacetime",
@@ -121,10 +124,10 @@ class ExpandPrompt(io.ComfyNode):
             () if images is None else tuple(jpeg(frame) for frame in images),
         )  # fmt: skip
         try:
-            made = expand(request, engines, Told(cls.hidden.unique_id))
+            text, negative, told = written(request, engines, Told(cls.hidden.unique_id))
         except EngineError as error:
             raise InputError(str(error)) from error
-        return io.NodeOutput(made.text, made.negative, ui=ui.PreviewText(shown(made)))
+        return io.NodeOutput(text, negative, ui=ui.PreviewText(told))
 
 
 def chain(engine: str, model: str, clip: Any, images: Tensor | None) -> list[Engine]:
@@ -141,6 +144,18 @@ def chain(engine: str, model: str, clip: Any, images: Tensor | None) -> list[Eng
         except EngineError as error:
             raise InputError(str(error)) from error
     return engines
+
+
+def written(request: Request, engines: list[Engine], told: Told) -> tuple[str, str, str]:
+    """The prompt or the whole storyboard made dense, what to avoid in it, and what the node shows."""
+    if not is_storyboard(request.prompt):
+        made = expand(request, engines, told)
+        return made.text, made.negative, shown(made)
+    board, shots = expand_storyboard(parse_storyboard(request.prompt), request, engines, told)
+    negative = ", ".join(dict.fromkeys(shot.negative for shot in shots if shot.negative))
+    notes = [f"(shot {number}: {note})" for number, shot in enumerate(shots, 1) for note in shot.notes]
+    lines = [board.to_text(), *([f"Negative: {negative}"] if negative else []), *notes]
+    return board.to_text(), negative, "\n\n".join(lines)
 
 
 def shown(made: Expansion) -> str:

@@ -8,6 +8,9 @@ import json
 import pytest
 
 from comfyui_spacetime.language.cast import with_cast
+from comfyui_spacetime.language.expand import Request
+from comfyui_spacetime.language.expand_storyboard import expand_storyboard
+from comfyui_spacetime.language.rules import Rules
 from comfyui_spacetime.language.storyboard import (
     Shot,
     Storyboard,
@@ -17,6 +20,7 @@ from comfyui_spacetime.language.storyboard import (
     read_storyboard,
 )
 from comfyui_spacetime.language.storyboard_text import read_text
+from comfyui_spacetime.language.styles import style_named
 
 FILM = """cast Mia: a small red panda with a blue scarf
 # how it begins
@@ -102,6 +106,15 @@ def test_an_editor_knows_where_each_shot_stands():
     assert [FILM[span.begin : span.end][:4] for span in reading.spans] == ["0-3s", "3-5s", "5-7."]
     line = "0-4s: one / 4-9s: two"
     assert [line[span.begin : span.end] for span in read_text(line).spans] == ["0-4s: one", "4-9s: two"]
+
+
+def test_expansion_keeps_the_shots_and_the_looks_of_the_cast():
+    board = parse_storyboard("cast Mia: a red panda\n0-3s: Mia walks to the right in the snow\n3-5s: glide, Mia jumps")
+    dense, made = expand_storyboard(board, Request("", style_named("wan"), seed=3), [Rules()])
+    assert [(shot.seconds, shot.transition) for shot in dense.shots] == [(3.0, "cut"), (2.0, "glide")]
+    assert all("red panda" in shot.prompt and len(shot.prompt) > 60 for shot in dense.shots)
+    assert "right" in dense.shots[0].prompt and len(made) == 2
+    assert parse_storyboard(dense.to_text()) == dense
 
 
 @pytest.mark.parametrize("text", ["2 s: a dog", "cast Mia: a dog\n0-1s: Mia", '{"shots": []}'])

@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of the nodes for the help pages and the README, taken from the front end of a running ComfyUI in Chromium.
+"""Pictures of the nodes for the help pages and the README, taken from the real front end in Chromium.
 
-``./spacetime serve`` in one terminal, then ``python -P host/entry.py host.pictures URL [NODE ...]``; without names it
-takes the nodes whose picture is missing or older than their inputs. Playwright is one of the test packages.
+``.venv/bin/python tests/node_pictures.py [NODE ...]`` starts a ComfyUI of its own and takes those whose picture is
+missing or older than the node, or the ones named. ``--server URL`` takes a running one instead.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import io
 import json
-import sys
+import shutil
+import tempfile
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from . import entry, tools
-from .setup import ROOT
-from .translations import PARTS, PREFIX, mark
+import conftest
+from host_fixtures import BROWSER_FLAGS, READY, running_server
 
-DOCS = ROOT / "web" / "docs"
+from comfyui_spacetime.host import tools
+from comfyui_spacetime.host.comfy import find_host
+from comfyui_spacetime.host.translations import PARTS, PREFIX, mark
+
+DOCS = conftest.ROOT / "web" / "docs"
 MARKS = DOCS / "pictures.json"  # what each node was like when its picture was taken
-READY = "() => window.app && app.vueAppReady && window.LiteGraph && LiteGraph.registered_node_types['KSampler']"
+FILM = next(iter(sorted((conftest.ROOT / "workflows" / "inputs").glob("*.mp4"))))
 LOOK = {"Comfy.VueNodes.Enabled": True, "Comfy.Locale": "en", "Comfy.NodeBadge.NodeSourceBadgeMode": "None"}
 SHOW = """([kind, number]) => {
     app.graph.clear();
@@ -33,6 +40,7 @@ SHOW = """([kind, number]) => {
     app.canvas.setDirty(true, true);
 }"""
 MARGIN = 8  # pixels around a node, for its sockets
+WAIT = 600_000  # milliseconds
 QUALITY = 70  # of a WebP: sharp text at about 10 KiB
 
 
@@ -48,7 +56,7 @@ def picture_mark(node: Mapping[str, Any]) -> str:
 
 def stale(catalogue: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the ids of our nodes whose picture is missing or older than the node."""
-    marks = json.loads(MARKS.read_text(encoding="utf-8")) if MARKS.is_file() else {}
+    marks = read_marks()
     ours = [kind for kind in sorted(catalogue) if kind.startswith(PREFIX)]
     return [
         kind
@@ -63,45 +71,60 @@ def take(page: Any, kind: str, number: int) -> None:
 
     page.evaluate(SHOW, [kind, number])
     element = page.locator("[data-node-id]").first
-    element.wait_for(timeout=60_000)
+    element.wait_for(timeout=WAIT)
     page.wait_for_timeout(2000)  # its widgets are laid out, a timeline reads its text
     box = element.bounding_box()
     clip = {"x": box["x"] - MARGIN, "y": box["y"] - MARGIN}
     clip |= {"width": box["width"] + 2 * MARGIN, "height": box["height"] + 2 * MARGIN}
-    picture = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
+    picture = Image.open(io.BytesIO(page.screenshot(clip=clip, timeout=WAIT))).convert("RGB")
     picture.save(DOCS / f"{kind}.webp", quality=QUALITY, method=6)
 
 
-def main(arguments: list[str]) -> int:
-    """Take the pictures and note what the nodes are like."""
-    entry.extend_path()
+def read_marks() -> dict[str, str]:
+    return dict(json.loads(MARKS.read_text(encoding="utf-8"))) if MARKS.is_file() else {}
+
+
+def take_all(url: str, wanted: list[str]) -> None:
+    """Take the pictures of some nodes and note what the nodes are like."""
     from playwright.sync_api import sync_playwright
 
-    url, *wanted = arguments
     with urllib.request.urlopen(f"{url}/object_info") as answer:
         catalogue = json.load(answer)
     wanted = wanted or stale(catalogue)
-    marks = json.loads(MARKS.read_text(encoding="utf-8")) if MARKS.is_file() else {}
+    marks = read_marks()
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=tools.find_chromium(), args=["--no-sandbox", "--disable-gpu"])
+        browser = driver.chromium.launch(executable_path=tools.find_chromium(), args=BROWSER_FLAGS)
         page = browser.new_page(viewport={"width": 900, "height": 1400}, device_scale_factor=1.25)
-        page.goto(url, wait_until="domcontentloaded", timeout=180_000)
-        page.wait_for_function(READY, timeout=180_000)
+        page.goto(url, wait_until="domcontentloaded", timeout=WAIT)
+        page.wait_for_function(READY, timeout=WAIT)
         settings = "app.extensionManager.setting"
         before = page.evaluate(f"look => Object.keys(look).map(key => [key, {settings}.get(key)])", LOOK)
-        page.evaluate(
-            f"async look => {{ for (const [key, v] of look) await {settings}.set(key, v) }}", list(LOOK.items())
-        )
-        page.add_style_tag(content="body > .p-toast, [role=alert]:not(.spacetime-message) { display: none }")
+        set_all = f"async look => {{ for (const [key, value] of look) await {settings}.set(key, value) }}"
+        page.evaluate(set_all, list(LOOK.items()))
         for number, kind in enumerate(wanted, 1):
             take(page, kind, number)
             marks[kind] = picture_mark(catalogue[kind])
-        page.evaluate(f"async look => {{ for (const [key, v] of look) await {settings}.set(key, v) }}", before)
+        page.evaluate(set_all, before)
         browser.close()
     kept = {kind: sign for kind, sign in sorted(marks.items()) if kind in catalogue}
     MARKS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    return 0
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nodes", nargs="*", metavar="NODE", help="ids such as SpacetimeShots")
+    parser.add_argument("--server", metavar="URL", help="a running ComfyUI with the pack")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        url = options.server
+        if url is None:
+            base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            (base / "input").mkdir()
+            shutil.copy(FILM, base / "input")  # for the nodes that show a file
+            url = stack.enter_context(running_server(find_host(), base))
+        take_all(url, options.nodes)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every node, input, tooltip and word of our widgets in every language; a help page with a picture for every node.
+
+A new or changed node needs: ``python -P host/entry.py host.translations`` (writes the English texts, lists what the
+other languages lack; write that, then the same with ``--accept``), help pages ``web/docs/ID.md``, ``ID/zh.md`` and
+``ID/zh-TW.md``, and ``.venv/bin/python tests/node_pictures.py`` (it needs Chromium).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import node_pictures
+import pytest
+
+from comfyui_spacetime.host import translations
+from comfyui_spacetime.host.translations import ENGLISH, LANGUAGES, NODES, WORDS, flat
+
+DOCS = Path(__file__).resolve().parent.parent / "web" / "docs"
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def catalogue(inprocess: Any) -> dict[str, Any]:
+    return {kind: inprocess.object_info[kind] for kind in inprocess.object_info if kind.startswith("Spacetime")}
+
+
+@pytest.fixture(scope="module")
+def english(catalogue: dict[str, Any]) -> dict[str, Any]:
+    return translations.english_texts(catalogue)
+
+
+def listed(faults: list[str]) -> str:
+    return "\n".join(["", *faults, __doc__ or ""])
+
+
+@pytest.mark.host
+def test_the_english_texts_are_those_of_the_nodes(english: dict[str, Any]) -> None:
+    assert translations.read(ENGLISH, NODES) == english, listed(["locales/en/nodeDefs.json is not what the nodes say"])
+    assert [place for place, text in flat(english) if not text] == [], "texts that a node lacks"
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_lacks_nothing_and_nothing_of_it_is_older_than_the_english(
+    english: dict[str, Any], language: str
+) -> None:
+    faults = translations.faults(language, english)
+    assert not faults, listed(faults)
+
+
+@pytest.mark.host
+def test_what_lacks_in_a_language_or_is_older_is_told(english: dict[str, Any]) -> None:
+    changed = {**english, "SpacetimeNew": {"display_name": "New"}}
+    changed["SpacetimeShots"] = {**english["SpacetimeShots"], "description": "Another one."}
+    del changed["SpacetimeSampler"]
+    faults = translations.faults("zh", changed)
+    assert "locales/zh/nodeDefs.json lacks SpacetimeNew.display_name: 'New'" in faults
+    assert any("has an older SpacetimeShots.description" in fault for fault in faults)
+    assert any("has SpacetimeSampler.display_name, which is gone" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_placeholders_are_the_same_in_every_language(language: str) -> None:
+    words, theirs = (dict(flat(translations.read(code, WORDS))) for code in (ENGLISH, language))
+    for place, text in words.items():
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", theirs[place])), place
+
+
+def test_the_widgets_say_nothing_that_has_no_words(root: Path) -> None:
+    words = translations.read(ENGLISH, WORDS)["spacetime"]
+    source = (root / "web" / "storyboard" / "timeline.js").read_text(encoding="utf-8")
+    said = set(re.findall(r'\bsay\("(\w+)"', source)) | {"cut", "continue", "glide"}
+    assert said == set(words["timeline"])
+    clip = (root / "web" / "spacetime.js").read_text(encoding="utf-8")
+    assert set(re.findall(r'\bsay\("(\w+)"', clip)) == set(words["clip"])
+
+
+def page_of(kind: str, language: str) -> Path:
+    return DOCS / f"{kind}.md" if language == ENGLISH else DOCS / kind / f"{language}.md"
+
+
+def inputs_in(page: str) -> set[str]:
+    """What the first column of a page's first table names."""
+    rows = re.search(r"^\|.*\|\n\|[-| ]+\|\n((?:\|.*\|\n?)+)", page, re.MULTILINE)
+    cells = [line.split("|")[1] for line in rows[1].splitlines()] if rows else []
+    names = [name for cell in cells for name in re.split(r"[,、]", re.sub(r"\(optional\)|（可选）|（可選）", "", cell))]
+    return {name.strip() for name in names}
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("language", [ENGLISH, *LANGUAGES])
+def test_every_node_has_a_help_page_that_names_its_inputs(catalogue: dict[str, Any], language: str) -> None:
+    texts, faults = translations.read(language, NODES), []
+    for kind in catalogue:
+        path = page_of(kind, language)
+        name = path.relative_to(DOCS.parent.parent)
+        if not path.is_file():
+            faults.append(f"{name} is missing")
+            continue
+        page, node = path.read_text(encoding="utf-8"), texts[kind]
+        if not page.startswith(f"# {node['display_name']}\n"):
+            faults.append(f"{name} does not begin with '# {node['display_name']}'")
+        if f"]({kind}.webp)" not in page:
+            faults.append(f"{name} does not show its picture: ![{node['display_name']}]({kind}.webp)")
+        wanted = {entry["name"] for entry in node["inputs"].values()}
+        if wanted != inputs_in(page):
+            faults.append(
+                f"{name}: its first table lacks {sorted(wanted - inputs_in(page))}, "
+                f"names what is no input {sorted(inputs_in(page) - wanted)}"
+            )
+    assert not faults, listed(faults)
+
+
+@pytest.mark.host
+def test_no_help_page_and_no_picture_is_left_over(catalogue: dict[str, Any]) -> None:
+    named = {path.stem if path.is_file() else path.name for path in DOCS.iterdir()} - {"pictures"}
+    assert named == set(catalogue)
+
+
+@pytest.mark.host
+def test_every_node_has_a_picture_as_it_is_now(catalogue: dict[str, Any]) -> None:
+    """All of them together stay small: they are in every clone."""
+    stale = node_pictures.stale(catalogue)
+    assert not stale, listed([f"web/docs/{kind}.webp is missing or older than the node" for kind in stale])
+    assert sum(path.stat().st_size for path in DOCS.glob("*.webp")) < MIB
+
+
+def test_the_readme_shows_every_node_with_its_picture(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"web/docs/(\w+)\.webp", readme))
+    assert shown == {path.stem for path in DOCS.glob("*.webp")}
