@@ -8,7 +8,9 @@ Every row stands beside the same figure for real renders (ceiling), for the same
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,11 +34,11 @@ from .makers import Model, Renders
 from .prompts import NEEDS, Prompt
 from .questions import QUESTIONS, Question
 from .reconstruction import SIZES, clip_rows, size_rows
-from .table import Row, markdown, share_row, write_json
+from .table import PERCENT, Row, markdown, share_row, write_json
 
 JOINS = ("extension", "loop", "connection")
 DRIFT = (30, 60)  # seconds
-QUICK = 24  # samples
+QUICK = 12  # samples
 SHARED_PLACES = ("meadow", "beach", "desert", "forest", "city")  # of the first world and of scenes/
 FIRST = "was trained in the first world (training/world.py)"
 # What a checkpoint of the first world cannot have, and why.
@@ -65,6 +67,7 @@ class Options:
     rows: tuple[str, ...]
     clips: tuple[Path, ...]
     judge: Path
+    references: Path | None
     json: Path | None
 
 
@@ -86,6 +89,7 @@ def read_options(arguments: list[str] | None) -> Options:
     add("--clips", nargs="+", type=Path, default=[], metavar="FILE", help="real videos for the VAE's rows")
     add("--renders", action="store_true", help="no checkpoint: the table of the renders and the judges alone")
     add("--judge", type=Path, default=WEIGHTS, help="the judge's weights, see ./spacetime train judge")
+    add("--references", type=Path, metavar="FILE", help="take ceilings and controls from a table written before")
     o = parser.parse_args(arguments)
     for name in ("samples", "rollouts", "steps"):
         if getattr(o, name) is not None and getattr(o, name) < (name != "rollouts"):
@@ -93,7 +97,7 @@ def read_options(arguments: list[str] | None) -> Options:
     return Options(
         o.checkpoint, o.world, o.samples or (QUICK if o.quick else 200),
         (0 if o.quick else 8) if o.rollouts is None else o.rollouts, o.steps, o.guidance, o.quick, o.renders,
-        tuple(o.rows), tuple(o.clips), o.judge, o.json,
+        tuple(o.rows), tuple(o.clips), o.judge, o.references, o.json,
     )  # fmt: skip
 
 
@@ -145,26 +149,38 @@ def asked_rows(
         if not own:
             reasons[q] = "no held-out scene of this world has it"
     prompts = {q: own for q, own in prompts.items() if own}
-    ceiling = ask(Renders(), judge, once(prompts), world, "renders")
-    control = control_answers(judge, prompts, world, max(12, options.samples // 2))
-    own_answers = ceiling if model is None else ask(model, judge, prompts, world, "model")
+    own_ceiling = model is None or options.references is None
+    ceilings = ask(Renders(), judge, once(prompts), world, "renders") if own_ceiling else {}
+    if options.references is None:
+        control = control_answers(judge, prompts, world, max(12, options.samples // 2))
+        known = {q.row: (_mean(ceilings[_same(q, ceilings)].right), _mean(control[q])) for q in prompts}
+    else:
+        known = read_references(options.references)
+    answers = ceilings if model is None else ask(model, judge, prompts, world, "clips")
     rows = []
     for q in chosen:
         if reasons[q]:
             rows.append(Row(q.row, note=f"absent: {reasons[q]}"))
             continue
-        source = own_answers.get(q) or ceiling[_plain(q, ceiling)]
-        rows.append(
-            share_row(
-                *(q.row, source.right),
-                ceiling=float(np.mean(ceiling[_plain(q, ceiling)].right)),
-                floor=float(np.mean(source.shuffled)) if source.shuffled else None,
-                control=float(np.mean(control[q])) if control[q] else None,
-                chance=float(q.chance(world)),
-                note=q.note,
-            )
-        )
+        own = answers[_same(q, answers)]
+        ceiling, control = known.get(q.row, (None, None))
+        figures = {"ceiling": ceiling, "floor": _mean(own.shuffled), "control": control, "chance": q.chance(world)}
+        rows.append(share_row(q.row, own.right, **figures, note=q.note))
     return rows
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def read_references(path: Path) -> dict[str, tuple[float | None, float | None]]:
+    """Ceilings and controls in 0..1 of a table that was written before. Raises RunError."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        found = {r["row"]: (r["ceiling"], r["control"]) for r in rows if r["unit"] == PERCENT}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is no table that ./spacetime evaluate --json wrote ({error})") from error
+    return {row: tuple(None if v is None else v / 100 for v in both) for row, both in found.items()}  # type: ignore[misc]
 
 
 def once(prompts: dict[Question, list[Prompt]]) -> dict[Question, list[Prompt]]:
@@ -175,7 +191,9 @@ def once(prompts: dict[Question, list[Prompt]]) -> dict[Question, list[Prompt]]:
     return {q: prompts[q] for q in plain.values()}
 
 
-def _plain(question: Question, answered: dict[Question, Any]) -> Question:
+def _same(question: Question, answered: dict[Question, Any]) -> Question:
+    if question in answered:
+        return question
     return next(q for q in answered if (q.need, q.right) == (question.need, question.right))
 
 

@@ -34,6 +34,7 @@ from .table import Row, measured_row, share_row
 Frames = NDArray[np.uint8]
 KNOWN, MADE = 17, 16  # frames that are known on a side of an extension, and that are made
 SIDES = 9, 8  # frames known before and after a bridge
+TOGETHER = 8  # gaps held in memory
 FADE = 8  # frames over which the detail that the VAE loses fades from made ones
 TIMES = "x own motion"
 CALM = ("still", "jump", "spin", "sway")  # what can be done for a minute
@@ -162,16 +163,20 @@ def kept(gap: Gap, made: Frames, judge: Judge, world: WorldConfig) -> float:
 
 def join_rows(kind: str, filler: Filler, judge: Judge, world: WorldConfig, count: int, limit: int) -> list[Row]:
     """The rows of an operation: its seams, and whether what is made keeps to the thing and the place."""
-    gaps = list(gaps_of(kind, draw_prompts(MOVING, world, count, limit=limit)))
-    seams, content = [], []
-    for fill in (filler, truth, hard_cuts):
-        pairs = list(zip(gaps, fill(gaps), strict=True))
-        seams.append([seam(gap, made) for gap, made in pairs])
-        content.append([kept(gap, made, judge, world) for gap, made in pairs])
+    prompts = draw_prompts(MOVING, world, count, limit=limit)
+    fillers: tuple[Filler, ...] = (truth, hard_cuts) if filler is truth else (filler, truth, hard_cuts)
+    seams: list[list[float]] = [[] for _ in fillers]
+    content: list[list[float]] = [[] for _ in fillers]
+    for first in range(0, count, TOGETHER):
+        gaps = list(gaps_of(kind, prompts[first : first + TOGETHER]))
+        for number, fill in enumerate(fillers):
+            for gap, made in zip(gaps, fill(gaps), strict=True):
+                seams[number].append(seam(gap, made))
+                content[number].append(kept(gap, made, judge, world))
     about = "floor: a hard cut to another scene"
     return [
         measured_row(
-            *(f"{kind} seam", TIMES, seams[0]), ceiling=float(np.mean(seams[1])), floor=float(np.mean(seams[2])),
+            *(f"{kind} seam", TIMES, seams[0]), ceiling=float(np.mean(seams[-2])), floor=float(np.mean(seams[-1])),
             note=f"jump at the join over the clip's own mean jump, 1 is none; {about}",
         ),
         content_row(f"{kind} content", content, world, f"object and place kept in what is made; {about}"),
@@ -179,8 +184,8 @@ def join_rows(kind: str, filler: Filler, judge: Judge, world: WorldConfig, count
 
 
 def content_row(name: str, scores: Sequence[list[float]], world: WorldConfig, note: str) -> Row:
-    """The row of what is kept, by scores of the filler, of the truth and of what is wrong."""
-    ceiling, wrong = float(np.mean(scores[1])), float(np.mean(scores[2]))
+    """The row of what is kept, by scores of the filler (first), of the truth and of what is wrong (last)."""
+    ceiling, wrong = float(np.mean(scores[-2])), float(np.mean(scores[-1]))
     chance = 1 / (len(world.nouns) * len(world.places))
     return share_row(name, scores[0], ceiling=ceiling, floor=wrong, control=wrong, chance=chance, note=note)
 

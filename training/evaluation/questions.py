@@ -15,11 +15,12 @@ from ..judges.motion import jumps, misfit
 from ..judges.nets import NAMES
 from ..judges.sight import Sight
 from ..scenes.config import WorldConfig
+from ..scenes.draw import ABLE
 from ..scenes.nouns import NOUNS
 from ..scenes.render import split
 from ..scenes.scene import Scene
 from . import makers
-from .prompts import DIRECTIONS, MEASURED
+from .prompts import DIRECTIONS, LASTING, MEASURED
 
 SAME_COLOURS = 16.0  # distance of mean colours (CIELAB) up to which a thing is the same
 AWAY, HIDDEN = 0.25, 0.6  # of its usual area that is seen of a thing when it is away, or behind something
@@ -158,16 +159,21 @@ def _leaving(sight: Sight, scene: Scene, world: WorldConfig) -> float:
 
 
 def _lasting(sight: Sight, scene: Scene, world: WorldConfig) -> float:
-    """Something changes about the thing, and at the end it is still so."""
-    count = len(sight.clip)
+    """Something changes about the thing that was asked for, the right way, and at the end it is still so."""
     soft = [cv2.GaussianBlur(cv2.resize(f, (64, 64), interpolation=cv2.INTER_AREA), (0, 0), 1.0) for f in sight.clip]
     pictures = np.stack(soft).astype(np.float32)
     first, last = np.median(pictures[:3], 0), np.median(pictures[-3:], 0)
-    change = np.sort(np.abs(last - first).max(-1).ravel())[-40:].mean()  # what changes is small
-    late = pictures[-max(3, count // 5) :]
-    kept = np.abs(late - last).max(-1).reshape(len(late), -1)
-    steady = np.sort(kept, 1)[:, -40:].mean()
-    return float(change > CHANGED and steady < (1 - KEPT) * change)
+    differing = np.abs(last - first).max(-1)
+    small = np.sort(differing.ravel())[-40]  # what changes is small
+    change = differing[differing >= small].mean()
+    late = np.abs(pictures[-max(3, len(pictures) // 5) :] - last).max(-1).reshape(-1, differing.size)
+    steady = np.sort(late, 1)[:, -40:].mean()
+    actor, event = scene.shots[0].actors[0], scene.shots[0].event
+    able = [n for n in world.nouns if any(n in ABLE[kind] for kind in LASTING)]
+    named = sight.noun(able, 0, len(pictures) // 3) == actor.noun
+    brighter = float((last - first)[differing >= small].mean()) > 0
+    flame = {"goes out": not brighter, "is lit": brighter}.get(event.kind if event else "", True)
+    return float(named and flame and change > CHANGED and steady < (1 - KEPT) * change)
 
 
 def _shots(sight: Sight, scene: Scene, world: WorldConfig) -> float:

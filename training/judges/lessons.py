@@ -29,7 +29,8 @@ from .nets import CROP, FRAME, MASK, NAMES, SCENERY, THUMB
 
 Pixels = NDArray[np.uint8]
 SHOWN = 3  # frames of each render
-SHARING = 4  # scenes in one place
+SHARING = 2  # scenes in one place
+WHOLE = 256  # side at which looks are made: their lines and papers are not those of a small picture
 COMMON = nano().nouns  # seen more often than the other nouns
 SOFTEST = 96  # the reduction of a sprite from which crops are made
 
@@ -48,7 +49,7 @@ class Views:
 def config_of(world: str) -> WorldConfig:
     """A world's config, its rarer things somewhat more frequent."""
     config = CONFIGS[world]()
-    return replace(config, relation=0.2, several=0.3, look=0.3, cut=0.0) if world == "full" else config
+    return replace(config, relation=0.2, several=0.3, event=0.3, look=0.3, cut=0.0) if world == "full" else config
 
 
 def moved(scene: Scene, to: Scene) -> Scene:
@@ -71,8 +72,9 @@ def views(rng: np.random.Generator, worlds: dict[str, float], clips: int, split:
         scene = draw_scene(int(rng.integers(2**40)), config, split)
         if split == "any" and i % SHARING:  # painting a place takes longest: some scenes happen in the same
             scene = moved(scene, scenes[i - i % SHARING])
-        video, truth = render(scene, FRAME, FRAME, SHOWN, 1.0)
-        videos.append(video)
+        side = FRAME if scene.look == "natural" else WHOLE
+        video, truth = render(scene, side, side, SHOWN, 1.0)
+        videos.append(np.stack([cv2.resize(f, (FRAME, FRAME), interpolation=cv2.INTER_AREA) for f in video]))
         scenes.append(scene)
         where.append(places_of_things(truth))
     pixels = np.stack(videos)
@@ -141,6 +143,7 @@ def crops(rng: np.random.Generator, backgrounds: Pixels, count: int, make: Sprit
         thing = mood.tint(_small_sprite(noun, colour, make), 1.0, actor=True)
         out[i] = _background(rng, backgrounds)
         _put(out[i], thing, _pose(rng, NOUNS[noun].faces == "left", noun == "butterfly"))
+        _let_fall(rng, out[i])
         nouns.append(NAMES["noun"].index(noun))
         colours.append(-1 if colour is None else NAMES["colour"].index(colour))
     pixels = torch.from_numpy(out).permute(0, 3, 1, 2).float() / 255
@@ -172,6 +175,21 @@ def _put(picture: Pixels, thing: Pixels, matrix: NDArray[np.float64]) -> None:
     drawn = cv2.warpAffine(thing, matrix, (CROP, CROP), flags=cv2.INTER_AREA)
     rest = (255 - drawn[..., 3:]).astype(np.uint16)
     picture[:] = np.minimum(drawn[..., :3] + (picture * rest + 127) // 255, 255).astype(np.uint8)
+
+
+def _let_fall(rng: np.random.Generator, picture: Pixels) -> None:
+    """Snow or rain before the thing, now and then."""
+    kind, bright = rng.random(), float(rng.uniform(0.7, 1.0))
+    if kind > 0.4:
+        return
+    for x, y in (rng.random((int(rng.integers(6, 18)), 2)) * CROP * 16).astype(int).tolist():
+        if kind < 0.28:
+            shade = int(255 * bright)
+            radius = int(rng.uniform(0.6, 1.8) * 16)
+            cv2.circle(picture, (x, y), radius, (shade, shade, shade), -1, cv2.LINE_AA, 4)
+        else:
+            down = int(rng.uniform(5, 12) * 16)
+            cv2.line(picture, (x, y), (x - down // 5, y + down), (int(205 * bright),) * 3, 1, cv2.LINE_AA, 4)
 
 
 def disturb(pictures: Tensor, rng: np.random.Generator) -> Tensor:

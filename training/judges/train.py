@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from ..saves import RunError
 from ..scenes.sprites import blob
 from ..settings import Schedule, SettingError
 from . import lessons
-from .nets import NAMES, PER_CELL, SCENERY, Judge, counted, save_judge
+from .nets import NAMES, PER_CELL, SCENERY, Judge, counted, load_judge, save_judge
 
-WORLDS = {"nano": 0.5, "full": 0.5}
+WORLDS = {"nano": 0.6, "full": 0.4}
 CLIPS, CROPS = 16, 128  # in a batch
+NETWORKS = ("finder", "namer", "scenery", "tint")
 
 
 class JudgePart(Part):
@@ -37,29 +39,41 @@ class JudgePart(Part):
     name, unit = "judge", "pictures"
     adam_only = ("out.", "first.", "body.0.0")
 
-    def __init__(self, module: Judge, worlds: dict[str, float]) -> None:
+    def __init__(self, module: Judge, worlds: dict[str, float], only: Collection[str] = NETWORKS) -> None:
+        """``only`` some of the networks learn; the others stay as they are."""
         self.module, self.worlds = module.to(memory_format=torch.channels_last), worlds  # type: ignore[call-overload]
+        self.only = frozenset(only)
+        for name, network in module.named_children():
+            network.requires_grad_(name in self.only)
         self.held: tuple[lessons.Views, lessons.Crops, lessons.Crops] | None = None
 
     def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
         """Render scenes and crops; the sum of what each network gets wrong."""
-        self.module.train()
-        seen = lessons.views(rng, self.worlds, CLIPS)
-        things = lessons.crops(rng, seen.pixels, CROPS)
-        frames = lessons.disturb(lessons.recolour(seen.frames, rng, 0.35), rng)
-        plain = lessons.disturb(seen.frames, rng)
-        close = lessons.disturb(things.pixels, rng)
+        for name, network in self.module.named_children():
+            network.train(name in self.only)
+        looks = bool(self.only & {"finder", "scenery"})
+        seen = lessons.views(rng, self.worlds, CLIPS if looks else CLIPS // 4)  # crops want few backgrounds
+        count, total = 0, torch.zeros(())
         with torch.autocast("cpu", torch.bfloat16):
-            maps = self.module.finder(frames.contiguous(memory_format=torch.channels_last)).float()
-            named = self.module.namer(lessons.grey(close, rng)).float()
-            scenery = self.module.scenery(lessons.thumbs(plain, CLIPS))
-            coloured = torch.nn.functional.interpolate(close, scale_factor=0.5, mode="area")
-            tint = self.module.tint(coloured)["colour"].float()
-        total = finding_loss(maps, seen.where) + F.cross_entropy(named, things.noun)
-        total = total + F.cross_entropy(tint, things.colour, ignore_index=-1)
-        for name in SCENERY:
-            total = total + 0.5 * F.cross_entropy(scenery[name].float(), seen.facts[name])
-        return total, len(frames) + len(close)
+            if "finder" in self.only:
+                frames = lessons.disturb(lessons.recolour(seen.frames, rng, 0.35), rng)
+                maps = self.module.finder(frames.contiguous(memory_format=torch.channels_last)).float()
+                total, count = total + finding_loss(maps, seen.where), count + len(frames)
+            if "scenery" in self.only:
+                answers = self.module.scenery(lessons.thumbs(lessons.disturb(seen.frames, rng), CLIPS))
+                for name in SCENERY:
+                    total = total + 0.5 * F.cross_entropy(answers[name].float(), seen.facts[name])
+                count += CLIPS
+            if self.only & {"namer", "tint"}:
+                things = lessons.crops(rng, seen.pixels, CROPS)
+                close = lessons.disturb(things.pixels, rng)
+                named = self.module.namer(lessons.grey(close, rng)).float()
+                small = F.interpolate(close, scale_factor=0.5, mode="area")
+                tint = self.module.tint(small)["colour"].float()
+                total = total + F.cross_entropy(named, things.noun)
+                total = total + F.cross_entropy(tint, things.colour, ignore_index=-1)
+                count += CROPS
+        return total, count
 
     def validate(self) -> dict[str, float]:
         """Shares read right on held-out scenes and on crops; nouns also on blobs of their colours alone."""
@@ -113,6 +127,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=0, help="train for so many steps instead")
     parser.add_argument("--out", type=Path, default=Path("runs/judge"))
     parser.add_argument("--world", choices=("nano", "full", "both"), default="both", help="whose scenes it sees")
+    parser.add_argument("--start-from", type=Path, help="begin with a trained judge's weights")
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=NETWORKS, help="networks that learn (all)")
     options = parser.parse_args(arguments)
     worlds = WORLDS if options.world == "both" else {options.world: 1.0}
     cv2.setNumThreads(1)
@@ -123,7 +139,8 @@ def main(arguments: list[str] | None = None) -> None:
             minutes=options.minutes, steps=options.steps, muon_lr=0.02, adam_lr=3e-3, average=0.98, warmup=20,
             cooldown=0.5, clip=5.0, log_every=10, save_every=50, sample_every=0, shard="no",
         )  # fmt: skip
-        run = Run(JudgePart(Judge(), worlds), schedule, options.out, processes)
+        judge = Judge() if options.start_from is None else load_judge(options.start_from)
+        run = Run(JudgePart(judge, worlds, options.only), schedule, options.out, processes)
         run.go()
         if processes.rank == 0:
             with run.average.within(run.part.module):

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``./spacetime evaluate``: intervals, prompts, makers, and the table from a tiny random model."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scene_kit import drawn_sprites
+from tiny import write_tiny_checkpoint
+
+pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
+
+from comfyui_spacetime.host import evaluate, train
+from comfyui_spacetime.training import worlds
+from comfyui_spacetime.training.evaluation import ask, command, intervals, joins, makers, prompts, questions, table
+from comfyui_spacetime.training.judges import nets
+from comfyui_spacetime.training.scenes.config import full, nano
+from comfyui_spacetime.training.scenes.draw import held_out
+
+drawn = pytest.mark.usefixtures(drawn_sprites.__name__)
+
+
+def test_wilsons_interval_is_the_textbooks():
+    assert intervals.wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert intervals.wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert intervals.wilson(200, 200)[0] > 0.98
+    assert intervals.wilson(0, 0) == (0.0, 1.0)
+
+
+def test_the_bootstrap_holds_the_mean_and_shrinks_with_the_sample():
+    values = np.random.default_rng(0).normal(3, 1, 400)
+    few, many = intervals.bootstrap(values[:25]), intervals.bootstrap(values)
+    assert many[0] < 3 < many[1] and many[1] - many[0] < few[1] - few[0]
+    assert intervals.bootstrap([2.0, 2.0, 2.0]) == (2.0, 2.0)
+
+
+def test_a_row_of_shares_is_in_percent_with_all_that_the_issue_asks_for():
+    row = table.share_row("object", [1.0, 1.0, 0.0, 1.0], ceiling=0.99, floor=0.05, control=0.06, chance=0.0625)
+    found = row.to_dict()
+    assert {"row", "value", "unit", "low", "high", "samples", "ceiling", "floor"} <= set(found)
+    assert (found["value"], found["unit"], found["samples"], found["ceiling"]) == (75.0, "%", 4, 99.0)
+    assert found["low"] < 75 < found["high"]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "control", "verdict"), [(0.99, 0.1, "passes"), (0.95, 0.1, "fails"), (1.0, 0.4, "fails")]
+)
+def test_a_judge_counts_only_where_it_reads_renders_and_not_the_control(ceiling, control, verdict):
+    row = table.share_row("object", [1.0], ceiling=ceiling, control=control, chance=0.0625)
+    assert row.judge == verdict
+
+
+def test_a_row_that_cannot_be_had_says_why():
+    text = table.markdown([table.Row("count", note="absent: this world has one of each thing only")])
+    assert "| count |" in text and "| absent |" in text and "- count: absent: this world" in text
+
+
+@pytest.mark.parametrize("name", list(prompts.NEEDS))
+def test_every_row_gets_held_out_scenes_of_its_kind(name):
+    need, world = prompts.NEEDS[name], full()
+    scenes = prompts.draw_scenes(need, world, 5)
+    assert len(scenes) == 5 and all(need.wanted(s) for s in scenes)
+    assert all(held_out(*c) for s in scenes for c in s.combinations)
+
+
+def test_the_narrow_world_says_what_it_lacks():
+    lacking = {name for name, need in prompts.NEEDS.items() if need.lacks(nano())}
+    assert lacking == set(prompts.NEEDS) - {"plain", "directed", "camera"}
+
+
+def test_chinese_prompts_and_free_wording_ask_for_the_same_scenes():
+    asked = {w: prompts.draw_prompts(prompts.Need(), nano(), 6, w) for w in ("English", "Chinese", "free")}
+    assert len({tuple(p.scene for p in own) for own in asked.values()}) == 1
+    assert all(any("\u4e00" <= c <= "\u9fff" for c in p.text) for p in asked["Chinese"])
+    assert all(p.text.isascii() for p in asked["English"])
+
+
+def test_a_prompt_that_two_rows_ask_for_is_made_once():
+    chosen = [q for q in questions.QUESTIONS if q.row in ("object", "place", "camera")]
+    drawn = ask.draw_all(chosen, nano(), 5, 80)
+    assert len({p for own in drawn.values() for p in own}) == 5
+
+
+def plain(count=3, name="plain"):
+    return prompts.draw_prompts(prompts.NEEDS[name], full(), count)
+
+
+@drawn
+def test_shuffled_frames_are_the_same_frames():
+    own = plain(1)
+    real, mixed = (next(iter(m(own))) for m in (makers.Renders(), makers.Shuffled(makers.Renders())))
+    assert not np.array_equal(real, mixed)
+    assert sorted(f.sum() for f in real.astype(int)) == sorted(f.sum() for f in mixed.astype(int))
+
+
+@drawn
+def test_what_is_undone_ends_as_it_began():
+    clip = next(iter(makers.Undone(makers.Renders())(plain(1))))
+    assert len(clip) == 17 and np.array_equal(clip[0], clip[-1]) and not np.array_equal(clip[0], clip[8])
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "look"),
+    [
+        (makers.other("place"), "plain", lambda s: s.shots[0].place),
+        (makers.other("light"), "plain", lambda s: s.shots[0].light),
+        (makers.other_look, "look", lambda s: s.look),
+        (makers.other_colour, "colour", lambda s: s.shots[0].actors[0].colour),
+        (makers.other_count, "count", lambda s: s.shots[0].actors[0].count),
+        (makers.other_noun, "occlusion", lambda s: s.shots[0].actors[0].noun),
+    ],
+)
+def test_a_changed_scene_is_not_what_the_prompt_says(change, name, look):
+    for p in plain(4, name):
+        assert look(change(p.scene, np.random.default_rng(0), full())) != look(p.scene)
+
+
+@drawn
+def test_a_model_with_shuffled_text_is_the_same_clips_held_against_other_prompts():
+    """A question that only the right scene satisfies: always right, and never with shuffled text."""
+    shown = {}
+
+    class Remembering(makers.Renders):
+        def __call__(self, asked):
+            for p, clip in zip(asked, super().__call__(asked), strict=True):
+                shown[clip.tobytes()] = p.scene
+                yield clip
+
+    question = questions.Question(
+        *("which", "plain", lambda s, scene, world: float(shown[s.clip.tobytes()] == scene)),
+        *(lambda world: 0.0, lambda world: makers.Others()),
+    )
+    own = prompts.draw_prompts(prompts.Need(), nano(), 4)
+    answers = ask.ask(Remembering(), nets.Judge(), {question: own}, nano(), "test")[question]
+    assert answers.right == [1.0] * 4 and answers.shuffled == [0.0] * 12
+
+
+@pytest.mark.parametrize("kind", command.JOINS)
+@drawn
+def test_the_worlds_own_frames_have_no_seam_and_a_cut_has_one(kind):
+    gaps = list(joins.gaps_of(kind, prompts.draw_prompts(joins.MOVING, nano(), 3)))
+    real = [joins.seam(g, m) for g, m in zip(gaps, joins.truth(gaps), strict=True)]
+    cuts = [joins.seam(g, m) for g, m in zip(gaps, joins.hard_cuts(gaps), strict=True)]
+    assert max(real) < 2 < min(cuts)
+    assert all(len(g.truth) == g.made == joins.MADE for g in gaps)
+
+
+@drawn
+def test_a_loop_closes():
+    gap = next(joins.gaps_of("loop", prompts.draw_prompts(joins.MOVING, nano(), 1)))
+    whole = np.concatenate([gap.before, gap.truth, gap.after])
+    period = 2 * joins.MADE - 2
+    assert np.array_equal(whole[:-period], whole[period:]) and len(whole) > period
+
+
+@pytest.fixture
+def random_judge(tmp_path):
+    nets.save_judge(nets.Judge().state_dict(), tmp_path / "judge.safetensors", "random")
+    return tmp_path / "judge.safetensors"
+
+
+@drawn
+def test_a_quick_run_of_a_tiny_random_model_gives_the_whole_table(random_judge, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "DRIFT", (4, 6))
+    checkpoint, out = write_tiny_checkpoint(tmp_path / "tiny.safetensors"), tmp_path / "table.json"
+    words = ["--checkpoint", checkpoint, "--judge", random_judge, "--json", out, "--samples", 2, "--steps", 1]
+    command.main([str(w) for w in [*words, "--rollouts", 1, "--quick"]])
+    rows = {row["row"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
+    named = {q.row for q in questions.QUESTIONS}
+    named |= {f"{kind} {what}" for kind in command.JOINS for what in ("seam", "content")}
+    assert named | {"drift over 4 s", "drift over 6 s", "VAE reconstruction 256x256"} <= set(rows)
+    assert rows["object"]["samples"] == 2 and 0 <= rows["object"]["value"] <= 100
+    assert rows["count"]["value"] is None and "one of each thing" in rows["count"]["note"]
+    assert rows["extension seam"]["value"] > 0 and rows["extension seam"]["unit"] == "x own motion"
+    assert "| object |" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_the_first_world_lacks_what_it_never_learnt(monkeypatch):
+    class Known:
+        info, text_config = {}, None
+
+    assert command.trained_in(Known()) == "scenes"
+    Known.text_config = type("Config", (), {"pieces": worlds.words("first")})
+    assert command.trained_in(Known()) == "first"
+    assert command.restrict_to_first(nano()).places == command.SHARED_PLACES
+
+
+def test_ceilings_and_controls_come_from_a_table_written_before(tmp_path):
+    rows = [
+        table.share_row("object", [1.0, 0.0], ceiling=0.99, control=0.05, chance=0.0625),
+        table.Row("count", note="absent"),
+        table.Row("loop seam", 1.5, "x own motion"),
+    ]
+    table.write_json(tmp_path / "table.json", rows, {})
+    found = command.read_references(tmp_path / "table.json")
+    assert found == {"object": (pytest.approx(0.99), pytest.approx(0.05)), "count": (None, None)}
+    (tmp_path / "other.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(command.RunError, match=r"other\.json is no table"):
+        command.read_references(tmp_path / "other.json")
+
+
+def test_no_samples_are_refused(capsys):
+    with pytest.raises(SystemExit) as error:
+        command.read_options(["--samples", "0"])
+    assert error.value.code == 2 and "--samples 0: must be at least 1" in capsys.readouterr().err
+
+
+def test_the_command_line_hands_its_options_on(monkeypatch):
+    commands = []
+
+    def run(words, **_more):
+        commands.append(words)
+        return type("Done", (), {"returncode": 0})()
+
+    monkeypatch.setattr(evaluate.subprocess, "run", run)
+    monkeypatch.setattr(train, "install_training_packages", lambda: None)
+    assert CliRunner().invoke(evaluate.evaluate_command, ["--quick", "--world", "full"]).exit_code == 0
+    assert commands[0][-4:] == ["training.evaluation.command", "--quick", "--world", "full"]
