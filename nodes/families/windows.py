@@ -40,7 +40,7 @@ def with_cut_conditions(model: Any) -> Any:
     if not resizes or isinstance(handler, CutsConditions):
         return model
     kind = type(handler)
-    cutting = object.__new__(type(kind.__name__, (CutsConditions, kind), {}))
+    cutting: Any = object.__new__(type(kind.__name__, (CutsConditions, kind), {}))
     vars(cutting).update(vars(handler))
     model = model.clone()
     model.model_options["context_handler"] = cutting
