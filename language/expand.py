@@ -75,8 +75,8 @@ class Engine(Protocol):
 def expand(request: Request, engines: Sequence[Engine], progress: Progress = lambda text: None) -> Expansion:
     """Ask the engines in turn until one gives a faithful text.
 
-    The last one's text is taken in any case, and what it lost is told. Raises EngineError where the first engine
-    cannot answer at all, and ValueError for a prompt that is empty where an image was to be described.
+    The last one's text is taken in any case, and what it lost is told. Raises EngineError where an engine that is asked
+    cannot answer at all, and ValueError for no engines.
     """
     positive, denied = _parted(request)
     negative = _negative(request, denied)
@@ -86,7 +86,8 @@ def expand(request: Request, engines: Sequence[Engine], progress: Progress = lam
     for number, engine in enumerate(engines):
         if request.images and not engine.sees:
             notes.append(f"{engine.name} sees no images: they were left out")
-        text = raw[engine.name] = engine.write(asked, progress).strip()
+        text = engine.write(asked if engine.sees else replace(asked, images=()), progress).strip()
+        raw[engine.name] = text
         verdict = check(request.prompt, text, negative)
         last = number == len(engines) - 1
         if not text and not last:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 import struct
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from .lexicon import world_words
+from .lexicon import WORLD, world_words
 from .tokens import HAN, data
 
 WORDS = re.compile(rf"[a-z0-9]+|[{HAN}]")
@@ -72,10 +73,6 @@ def _gaits(lists: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 def _doing() -> dict[str, Any]:
-    import tomllib
-
-    from .lexicon import WORLD
-
     with (WORLD / "doing.toml").open("rb") as file:
         return tomllib.load(file)
 

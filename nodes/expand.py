@@ -124,7 +124,7 @@ class ExpandPrompt(io.ComfyNode):
             () if images is None else tuple(jpeg(frame) for frame in images),
         )  # fmt: skip
         try:
-            text, negative, told = written(request, engines, Told(cls.hidden.unique_id))
+            text, negative, told = written(request, engines, Told(getattr(cls.hidden, "unique_id", None)))
         except EngineError as error:
             raise InputError(str(error)) from error
         return io.NodeOutput(text, negative, ui=ui.PreviewText(told))
