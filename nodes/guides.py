@@ -43,6 +43,10 @@ class Guides:
         """Return these guides with one more run, in the order of time."""
         return replace(self, runs=tuple(sorted([*self.runs, run], key=lambda one: one.begin)))
 
+    def strong(self) -> Guides:
+        """Return the runs that are held for at least half of the steps."""
+        return replace(self, runs=tuple(run for run in self.runs if run.strength >= 0.5))
+
 
 def guides_of(vae: Any, *runs: tuple[int, list[Frame]]) -> Guides:
     """Return guides of runs given as (begin, frames)."""

@@ -228,6 +228,39 @@ def test_hunyuan_s_image_model_takes_its_first_frame_clean_where_the_prompt_says
     assert job.model is family.model and "enters every step clean" in said
 
 
+# -- strengths -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["wan_i2v", "hunyuan15"])
+def test_a_clip_that_may_change_as_a_whole_is_not_shown_as_known(inprocess, movie, name):
+    from comfyui_spacetime.nodes.edit import edit
+
+    family = double(name)
+    job, said = adapted(family, edit(movie, family.vae, (0.4, 0.4), (0.0, 0.0))[0])
+    assert job.positive[0][1]["concat_mask"].all() and "no part is known for good" in said
+
+
+@pytest.mark.parametrize("name", ["wan22", "ltxv"])
+def test_what_is_held_for_a_while_is_as_noisy_as_the_network_is_told(inprocess, movie, name):
+    import comfy.sample
+
+    from comfyui_spacetime.nodes.edit import edit
+
+    family = double(name)
+    latent, _ = edit(movie, family.vae, (0.3, 1.0), (0.0, 2.0))  # the last second is known for good
+    _, calls = network_calls(family, latent, steps=4)
+    noise = comfy.sample.prepare_noise(latent["samples"], 5)
+    clean = family.model.model.process_latent_in(latent["samples"].clone())
+    free = latent["noise_mask"][0, 0, :, 0, 0] > 0
+    for call in calls:
+        told = call.timestep[0].view(len(free), -1)
+        assert not told[~free].any() and (told[free] == call.timestep.max()).all()
+        torch.testing.assert_close(call.x[:1, :, ~free].float(), clean[:, :, ~free], atol=1e-3, rtol=0)
+    level = float(calls[1].timestep.max()) / (1000 if name == "wan22" else 1)
+    held = (1 - level) * clean[:, :, 0] + level * noise[:, :, 0]
+    torch.testing.assert_close(calls[1].x[:1, :, 0].float(), held, atol=2e-3, rtol=0)
+
+
 # -- any model -------------------------------------------------------------------------------------------------------
 
 

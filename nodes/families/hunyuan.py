@@ -34,9 +34,10 @@ def hunyuan(job: Job) -> tuple[Job, str]:
     if job.has(SHOWN):
         return job.tell(concat_mask=1 - job.known), "HunyuanVideo: the prompt already holds its picture."
     shown = torch.where(job.known > 0, job.samples, torch.zeros_like(job.samples))
-    return job.tell(**{SHOWN: shown, "concat_mask": 1 - job.known}), (
-        "HunyuanVideo: known frames are shown to it; its image-to-video model was trained on first frames."
-    )
+    job = job.tell(**{SHOWN: shown, "concat_mask": 1 - job.known})
+    if not job.known.any():
+        return job, "HunyuanVideo: no part is known for good, so it is shown none."
+    return job, "HunyuanVideo: known frames are shown to it; its image-to-video model was trained on first frames."
 
 
 def takes_images(job: Job) -> bool:

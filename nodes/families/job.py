@@ -36,8 +36,9 @@ class Job:
 
     @property
     def known(self) -> Tensor:
-        """Return where the samples are known, or held for more than half of the steps: (B, 1, T, h, w), 0 or 1."""
-        return (self.mask < 0.5).to(self.samples).expand(self.samples.shape[0], 1, *self.samples.shape[2:])
+        """Return where the samples are known, or held for most of the steps in which any is free: (B, 1, T, h, w)."""
+        known = self.mask < 0.5 * self.mask.max()
+        return known.to(self.samples).expand(self.samples.shape[0], 1, *self.samples.shape[2:])
 
     def tell(self, **values: Any) -> Job:
         """Return the job with values in both prompts."""

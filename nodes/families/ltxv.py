@@ -18,6 +18,7 @@ import torch
 
 from .. import vae_stream
 from ..guides import Guides, Run
+from .graded import told_the_truth
 from .job import Job, in_windows
 
 NODE = "LTXVAddGuide"
@@ -26,6 +27,11 @@ CLEAN = "LTX-Video: what is known enters every step clean, each token at a times
 
 def ltxv(job: Job) -> tuple[Job, str]:
     """Add a guide for every known run that is not at the clip's begin."""
+    job, said = _with_later_frames(job)
+    return told_the_truth(job), said
+
+
+def _with_later_frames(job: Job) -> tuple[Job, str]:
     later = [] if job.guides is None else [run for run in job.guides.runs if run.begin]
     if not later or job.guides is None:
         return job, f"{CLEAN}."

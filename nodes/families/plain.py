@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .graded import told_the_truth
 from .job import Job, lineage
 
 CLEAN = "what is known enters every step clean, at a timestep of its own"
@@ -15,7 +16,7 @@ def spacetime(job: Job) -> tuple[Job, str]:
 
 def wan22(job: Job) -> tuple[Job, str]:
     """Wan 2.2 5B: a timestep for every latent frame, the mean of the mask over it; the host sees to that."""
-    return job, f"Wan 2.2 5B: {CLEAN} for each frame."
+    return told_the_truth(job), f"Wan 2.2 5B: {CLEAN} for each frame."
 
 
 def unknown(job: Job) -> tuple[Job, str]:

@@ -30,11 +30,13 @@ def wan(job: Job) -> tuple[Job, str]:
     name = "Wan image to video"
     if job.has(SHOWN):
         return job, f"{name}: the prompt already holds its picture."
-    if job.guides is not None and NODE in nodes.NODE_CLASS_MAPPINGS:
-        return show_frames(job, job.guides), f"{name}: {len(job.guides.runs)} known parts are shown to it."
-    return job.tell(**{SHOWN: unknown_as_mean(job), "concat_mask": 1 - job.known}), (
-        f"{name}: the known region is shown to it; it was trained on whole frames, expect less of it."
-    )
+    guides = None if job.guides is None else job.guides.strong()
+    if guides is not None and guides.runs and NODE in nodes.NODE_CLASS_MAPPINGS:
+        return show_frames(job, guides), f"{name}: {len(guides.runs)} known parts are shown to it."
+    shown = job.tell(**{SHOWN: unknown_as_mean(job), "concat_mask": 1 - job.known})
+    if not job.known.any():
+        return shown, f"{name}: no part is known for good, so it is shown none."
+    return shown, f"{name}: the known region is shown to it; it was trained on whole frames, expect less of it."
 
 
 def takes_images(job: Job) -> bool:
