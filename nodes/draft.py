@@ -66,8 +66,7 @@ class DraftThenFinal(io.ComfyNode):
                 ),
                 inp(
                     number, "change", default=0.5, min=0.05, max=1.0, step=0.01,
-                    tooltip="How much of the draft is made anew at full size, as the noise level it starts from: low "
-                    "keeps it soft, high loses it.",
+                    tooltip="How much of the draft is made anew at full size: low keeps it soft, high loses it.",
                 ),
                 inp(
                     number, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01,
