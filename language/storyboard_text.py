@@ -142,8 +142,11 @@ class _Reader:
         begin, end = (first, to_seconds(last)) if last else (self._now, self._now + first)
         seconds = round(end - begin, DIGITS)
         if last and abs(begin - self._now) > 10**-DIGITS:
-            due = f"the one before ends at {write_time(self._now)} s" if self.shots else "the first one begins at 0"
-            message = f"the shot begins at {write_time(begin)} s, but {due}: leave no gap and no overlap."
+            message = f"the shot begins at {write_time(begin)} s, but the first one begins at 0"
+            if self.shots:
+                now = write_time(self._now)
+                message = f"the shot begins at {write_time(begin)} s, but the one before ends at {now} s"
+            message += ": leave no gap and no overlap."
             raise self._error(message, span.begin + found.start("first"))
         if seconds <= 0:
             raise self._error(f"the shot has a length of {write_time(seconds)} seconds; it takes more than 0.", place)

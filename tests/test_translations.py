@@ -8,6 +8,7 @@ other languages lack; write that, then the same with ``--accept``), help pages `
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,26 @@ def test_the_widgets_say_nothing_that_has_no_words(root: Path) -> None:
     assert said == set(words["timeline"])
     clip = (root / "web" / "spacetime.js").read_text(encoding="utf-8")
     assert set(re.findall(r'\bsay\("(\w+)"', clip)) == set(words["clip"])
+
+
+def said_in(folder: Path) -> set[str]:
+    """Every text in the sources of a folder, with {} for what is filled in."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found.add("".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+@pytest.mark.parametrize("part", ["says", "storyboard"])
+def test_what_is_translated_of_the_servers_words_is_what_the_server_says(root: Path, part: str) -> None:
+    sources = {text for room in ("nodes", "language", "models") for text in said_in(root / room)}
+    for key, template in translations.read(ENGLISH, WORDS)["spacetime"][part].items():
+        pieces = [piece for piece in re.split(r"\{\w+\}|(?=: leave)", template) if len(piece) > 1]
+        assert all(any(piece in text for text in sources) for piece in pieces), f"{part}.{key}: {template}"
 
 
 def page_of(kind: str, language: str) -> Path:

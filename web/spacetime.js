@@ -4,7 +4,7 @@
 
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { wordsOf } from "./words.js";
+import { translated, wordsOf } from "./words.js";
 
 const EMPTY_LATENT = "SpacetimeEmptyLatent";
 const LINE = "clip";
@@ -21,7 +21,7 @@ function showText(node, text) {
     line = node.addDOMWidget(LINE, "spacetimeText", element, { ...still, getMinHeight: height, getMaxHeight: height });
     line.serialize = false;
   }
-  line.element.textContent = text;
+  line.element.textContent = translated("says", text, ", ");
   line.element.style.textAlign = text.length > LONG ? "left" : "center";
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);

@@ -6,7 +6,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { Board } from "./storyboard/board.js";
 import { Timeline } from "./storyboard/timeline.js";
-import { loadWords, wordsOf } from "./words.js";
+import { loadWords, translated, wordsOf } from "./words.js";
 
 const NODE = "SpacetimeStoryboard";
 const TEXT = "storyboard"; // the input that holds the text
@@ -59,7 +59,7 @@ class Editor {
     const data = await answer.json();
     if (turn !== this.turn) return;
     if (data.error) {
-      this.timeline.complain(data.error);
+      this.timeline.complain(translated("storyboard", data.error));
       return;
     }
     this.board = new Board(data);

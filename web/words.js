@@ -27,3 +27,29 @@ export function wordsOf(part) {
     return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
   };
 }
+
+// What the server says in English, such as "33 frames, 4.12 s", in the language of the front end: the words of a part
+// are templates; what fits one is said anew, anything else stays. With a separator each piece of a line is taken alone.
+export function translated(part, text, separator) {
+  if (language() === FALLBACK) return text;
+  const say = wordsOf(part);
+  const templates = Object.entries(tables[FALLBACK]?.spacetime?.[part] ?? {});
+  const patterns = templates.map(([key, template]) => [key, patternOf(template)]);
+  const again = (piece) => {
+    for (const [key, pattern] of patterns) {
+      const found = piece.match(pattern);
+      if (!found) continue;
+      const values = Object.entries(found.groups ?? {}).map(([name, value]) => [name, again(value)]);
+      return say(key, Object.fromEntries(values));
+    }
+    return piece;
+  };
+  if (!separator) return again(text);
+  const joined = language().startsWith("zh") ? "，" : separator;
+  return text.split("\n").map((line) => line.split(separator).map(again).join(joined)).join("\n");
+}
+
+function patternOf(template) {
+  const escaped = template.replace(/[.*+?^$()|[\]\\]/g, "\\$&");
+  return new RegExp(`^${escaped.replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`);
+}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The front end in the artist's language: titles, labels, the timeline and the help page with its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from host_fixtures import READY
+from test_browser import artefacts  # noqa: F401
+
+pytestmark = [pytest.mark.browser, pytest.mark.host]
+
+WAIT = 120_000
+OPEN = """kind => {
+    app.graph.clear();
+    const node = LiteGraph.createNode(kind);
+    node.pos = [100, 150];
+    app.graph.add(node);
+    Object.assign(app.canvas.ds, {scale: 1, offset: [0, 0]});
+    app.canvas.selectNode?.(node);
+    return [node.title, ...node.widgets.filter(w => w.serialize !== false).map(w => w.label ?? w.name)];
+}"""
+SAID = """async ([part, text, separator]) => {
+    const words = await import('/extensions/ComfyUI-Spacetime/words.js');
+    return words.translated(part, text, separator);
+}"""
+
+
+@pytest.fixture(params=[("zh", "故事板", "继续"), ("zh-TW", "故事板", "繼續")])
+def language(request: Any, chromium_page: Any) -> Iterator[tuple[str, str, str]]:
+    """The page in another language, and some of its words."""
+    page = chromium_page
+    page.evaluate("code => app.extensionManager.setting.set('Comfy.Locale', code)", request.param[0])
+    page.reload(wait_until="domcontentloaded", timeout=WAIT)
+    page.wait_for_function(READY, timeout=WAIT)
+    yield request.param
+    page.evaluate("() => app.extensionManager.setting.set('Comfy.Locale', 'en')")
+
+
+def test_nodes_widgets_and_help_speak_the_language(
+    language: tuple[str, str, str], chromium_page: Any, artefacts: Path
+) -> None:
+    page, (code, title, going_on) = chromium_page, language
+    assert page.evaluate(OPEN, "SpacetimeStoryboard") == [title, title]
+    page.wait_for_function("() => document.querySelectorAll('.spacetime-shot').length === 3", timeout=WAIT)
+    assert "33" in page.evaluate(SAID, ["says", "33 frames, 4.12 s at 8 fps", ", "])
+    assert "frames" not in page.evaluate(SAID, ["says", "33 frames, 4.12 s at 8 fps", ", "])
+    assert going_on in page.locator(".spacetime-fields select").inner_text()
+
+    page.keyboard.press("Escape")
+    page.get_by_test_id("info-button").first.click(timeout=WAIT)
+    picture = "() => [...document.images].some(i => i.src.endsWith('/SpacetimeStoryboard.webp') && i.naturalWidth)"
+    page.wait_for_function(picture, timeout=WAIT)
+    assert "JSON" in page.get_by_text("0:58-1:04").first.inner_text() or page.get_by_text("0:58-1:04").count()
+    page.screenshot(path=artefacts / f"storyboard_{code}.png")
