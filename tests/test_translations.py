@@ -64,10 +64,11 @@ def test_what_lacks_in_a_language_or_is_older_is_told(english: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_placeholders_are_the_same_in_every_language(language: str) -> None:
+def test_no_language_has_a_placeholder_that_is_never_filled(language: str) -> None:
+    """One may be left out: an example in the sentence is another one in another language."""
     words, theirs = (dict(flat(translations.read(code, WORDS))) for code in (ENGLISH, language))
     for place, text in words.items():
-        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", theirs[place])), place
+        assert set(re.findall(r"\{\w+\}", theirs[place])) <= set(re.findall(r"\{\w+\}", text)), place
 
 
 def test_the_widgets_say_nothing_that_has_no_words(root: Path) -> None:
