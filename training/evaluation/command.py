@@ -162,10 +162,10 @@ def asked_rows(
         if reasons[q]:
             rows.append(Row(q.row, note=f"absent: {reasons[q]}"))
             continue
-        own = answers[_same(q, answers)]
-        ceiling, control = known.get(q.row, (None, None))
-        figures = {"ceiling": ceiling, "floor": _mean(own.shuffled), "control": control, "chance": q.chance(world)}
-        rows.append(share_row(q.row, own.right, **figures, note=q.note))
+        found = answers[_same(q, answers)]
+        ceiling, against = known.get(q.row, (None, None))
+        figures = {"ceiling": ceiling, "floor": _mean(found.shuffled), "control": against, "chance": q.chance(world)}
+        rows.append(share_row(q.row, found.right, **figures, note=q.note))
     return rows
 
 
