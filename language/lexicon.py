@@ -15,7 +15,7 @@ from .english import plural
 from .tokens import Token, data, is_chinese, stem, tokenize
 
 WORLD = Path(__file__).resolve().parent.parent / "training" / "scenes" / "words"
-WORLD_FILES = ("animals", "vehicles", "food", "things", "people", "scenery", "seen")
+WORLD_FILES = ("animals", "vehicles", "food", "things", "people", "scenery", "seen", "doing")
 KINDS = {"nouns": "noun", "colours": "colour", "places": "place", "lights": "light", "weathers": "weather",
          "looks": "look", "travel": "travel", "directions": "direction", "acts": "act", "heading": "direction",
          "cameras": "camera", "turns": "turn"}  # fmt: skip
@@ -23,6 +23,7 @@ PREPOSITION = re.compile(
     r"^(?:in front of|high in|deep in|in|on|at|by|among|between|before|inside|under|through|along|across|as|while)\s+"
 )
 NOT_ALONE = frozenset({"sea", "grass", "wood", "woods", "barn", "slide", "town"})  # things, too, without "in" or "on"
+COURSES = frozenset({"left", "right", "up", "down", "closer", "away"})
 FILMING = re.compile("镜头|摇|移|焦|推|拉|跟|手持|环绕|拍|景|写|微距|低角")  # says by itself that the camera does it
 JOINTS = frozenset({"-", "‐", "–"})
 Meaning = tuple[str, str]  # kind and key: ("noun", "dog")
@@ -74,7 +75,7 @@ def world_words() -> dict[str, Any]:
     for name in WORLD_FILES:
         with (WORLD / f"{name}.toml").open("rb") as file:
             read = tomllib.load(file)
-        if name in ("scenery", "seen"):
+        if name in ("scenery", "seen", "doing"):
             kinds |= read
         else:
             kinds["nouns"] |= {key: entry | {"group": name} for key, entry in read.items()}
@@ -113,6 +114,11 @@ def _pictured(language: str) -> Iterator[tuple[str, str, str]]:
                         yield from ((kind, key, sign) for sign in phrases.split())
                     elif isinstance(phrases, list) and re.fullmatch(rf"{language}(_in|_own|_held|_noun)?", field):
                         yield from _variants(kind, key, field, phrases, language)
+    for key, entry in world_words()["motions"].items():
+        phrases = [*entry.get(language, ()), *entry.get(f"{language}_held", ())]
+        yield from (
+            ("direction" if key in COURSES else "act", key, p.replace("*", "")) for p in phrases if "{" not in p
+        )
     if language == "en":  # "nouns" of two words that would else be read as something else
         yield "noun", "camera", "photo camera"
 

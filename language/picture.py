@@ -154,7 +154,10 @@ class _Reader:
         bare = following is not None and following.kind in SCENERY and not PREPOSITION.match(following.text.lower())
         if mention.kind == "word" and bare:
             raise _Stranger  # "an empty road"
-        if mention.kind == "word" and (self.chinese or not DETERMINED.search(self.prompt[: mention.start])):
+        acts = following is not None and following.kind in ("travel", "act", "direction")
+        if mention.kind == "word" and (self.chinese or self.picture.clauses or not acts):
+            raise _Stranger
+        if mention.kind == "word" and not DETERMINED.search(self.prompt[: mention.start]):
             raise _Stranger
         if mention.kind == "noun" and following is not None and following.kind in ("noun", "word"):
             raise _Stranger  # "a toy car garage"

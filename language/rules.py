@@ -67,7 +67,7 @@ def _gist(request: Request, spoken: World) -> str:
     gist = Picture()
     doing = Doing()
     for fact in facts(request.prompt):
-        if fact.kind == "noun" and not gist.clauses and fact.key in spoken.keys("nouns"):
+        if fact.kind == "noun" and not gist.clauses and fact.key in spoken.words["nouns"]:
             gist.clauses = [Clause([Thing(fact.key, fact.text)])]
         elif fact.kind in ("travel", "direction", "act") and not getattr(doing, fact.kind):
             doing = replace(doing, **{fact.kind: fact.key, "word": fact.text})

@@ -52,15 +52,18 @@ class Said:
         if not picture.still:
             picture.clauses = [self._moving(clause, i) for i, clause in enumerate(picture.clauses)]
             if not picture.camera and self.draw > 1:
-                moves = [move for move in spoken.keys("cameras") if move not in ("follow", "handheld")]
+                sideways = any(d.direction in ("left", "right") for c in picture.clauses for d in c.doings)
+                # a pan would hide which way something goes
+                wrong = ("pan", "orbit", "follow", "handheld") if sideways else ("follow", "handheld")
+                moves = [move for move in spoken.keys("cameras") if not move.startswith(wrong)]
                 camera = self.rng("camera").choice(["still"] * (len(moves) - 1) + moves)
                 picture.camera = [camera]
         settings = [(kind, key) for kind in ("places", "lights", "weathers") for key in spoken.keys(kind)]
-        if spoken.keys("looks"):  # places, lights and weathers go together there
+        if spoken.sentences:  # places, lights and weathers go together there
             settings = [(kind, key) for kind, key in settings if kind == "places"]
             if not picture.light and self.draw > 1:
                 picture.light = self.rng("light").choice(spoken.keys("lights"))
-        said = picture.place or (not spoken.keys("looks") and (picture.light or picture.weather))
+        said = picture.place or (not spoken.sentences and (picture.light or picture.weather))
         if not said:
             kind, key = self.rng("place").choice(settings)
             setattr(picture, kind.removesuffix("s"), key)
@@ -69,7 +72,7 @@ class Said:
     def _moving(self, clause: Clause, number: int) -> Clause:
         """A clause in which something is done, if the world knows who does it."""
         rng = self.rng(f"motion {number}")
-        if not clause.doings and clause.things[0].key in self.world.keys("nouns"):
+        if not clause.doings and clause.things[0].key in self.world.words["nouns"]:
             gait = self.world.gaits.get(clause.things[0].key, "walk")
             motions = GAIT_MOTIONS.get(gait, ("right", "left", "right", "left", "jump", "closer"))
             motion = rng.choice([m for m in motions if m in self.world.keys("motions")])

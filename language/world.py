@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 import re
 import struct
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from .lexicon import WORLD, world_words
+from .lexicon import world_words
 from .tokens import HAN, data
 
 WORDS = re.compile(rf"[a-z0-9]+|[{HAN}]")
 PIECES = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
 LARGEST_HEADER = 1 << 26
-NAMES = ("scenes", "first")  # the larger one first
+NAMES = ("scenes", "nano", "first")
+CALLED = {"full": "scenes", "nano": "nano", "first": "first"}  # as training calls them
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class World:
     indoors: frozenset[str]
     length: int
     sentences: bool
+    drawn: Mapping[str, tuple[str, ...]]
 
     def wordings(self, kind: str, key: str, field: str) -> tuple[str, ...]:
         """The wordings of a class, () where this world does not know it."""
@@ -50,8 +51,8 @@ class World:
         return len(PIECES.findall(text.lower()))
 
     def keys(self, kind: str) -> tuple[str, ...]:
-        """The classes of a kind."""
-        return tuple(self.words.get(kind, {}))
+        """The classes of a kind that are drawn from a seed; others may be understood, too."""
+        return self.drawn.get(kind) or tuple(self.words.get(kind, {}))
 
 
 @cache
@@ -59,28 +60,24 @@ def world(name: str) -> World:
     """A world by its name. Raises KeyError for one that there is not."""
     if name == "first":
         words = data("first")
-        return World(name, words, _gaits(words["gaits"]), frozenset(), 48, sentences=False)
-    if name != "scenes":
+        return World(name, words, _gaits(words["gaits"]), frozenset(), 48, False, {})
+    if name not in NAMES:
         raise KeyError(f"there is no world {name!r}: it is one of {', '.join(NAMES)}")
     more = data("scenes")
-    words = world_words() | _doing()
+    words = world_words()
     gaits = _gaits(more["gaits"]) | words["ways"]
-    return World(name, words, gaits, frozenset(more["indoors"]["places"]), 80, sentences=True)
+    drawn = {kind: tuple(keys) for kind, keys in more["nano"].items()} if name == "nano" else {}
+    return World(name, words, gaits, frozenset(more["indoors"]["places"]), 80, True, drawn)
 
 
 def _gaits(lists: Mapping[str, list[str]]) -> dict[str, str]:
     return {noun: gait for gait, nouns in lists.items() for noun in nouns}
 
 
-def _doing() -> dict[str, Any]:
-    with (WORLD / "doing.toml").open("rb") as file:
-        return tomllib.load(file)
-
-
 def world_of(checkpoint: Path) -> World:
-    """The world that a checkpoint was taught: the first of NAMES whose words are all among its pieces of text.
+    """The world that a checkpoint was taught: the one that it names, else the one whose words its vocabulary holds.
 
-    A file that says nothing of its text counts as the last one.
+    A file that says nothing of its text counts as the first world's.
     """
     try:
         state = checkpoint.stat()
@@ -91,25 +88,31 @@ def world_of(checkpoint: Path) -> World:
 
 @lru_cache(maxsize=8)
 def _world_of(checkpoint: Path, changed: int) -> World:
-    pieces = _pieces(checkpoint)
-    for name in NAMES[:-1]:
-        candidate = world(name)
-        if all(piece in pieces for key in candidate.keys("nouns") for piece in _spelt(candidate, "nouns", key)):
-            return candidate
-    return world(NAMES[-1])
+    config = _config(checkpoint)
+    named = CALLED.get(str((config.get("info") or {}).get("world")))
+    if named is not None:
+        return world(named)
+    pieces, scenes = _pieces(config), world("scenes")
+    known = all(piece in pieces for key in scenes.keys("nouns") for piece in _spelt(scenes, "nouns", key))
+    return scenes if known else world(NAMES[-1])
 
 
 def _spelt(candidate: World, kind: str, key: str) -> list[str]:
     return [piece for word in candidate.wordings(kind, key, "en") for piece in WORDS.findall(word.lower())]
 
 
-def _pieces(checkpoint: Path) -> frozenset[str]:
-    """The pieces of a checkpoint's text encoder, from the header of its file; empty where it has none."""
+def _pieces(config: Mapping[str, Any]) -> frozenset[str]:
+    """The pieces of a checkpoint's text encoder; empty where it has none."""
+    return frozenset((config.get("text") or {}).get("pieces", ()))
+
+
+def _config(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself in the header of its file; nothing where it cannot be read."""
     try:
         with checkpoint.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(min(length, LARGEST_HEADER)))
-        config = json.loads(header["__metadata__"]["spacetime"])
-        return frozenset(config["text"]["pieces"])
+        found = json.loads(header["__metadata__"]["spacetime"])
     except (OSError, ValueError, KeyError, TypeError, struct.error):
-        return frozenset()
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,10 @@ from comfyui_spacetime.language.lexicon import corrected, scan
 from comfyui_spacetime.language.picture import part_negatives, read
 from comfyui_spacetime.language.rules import Rules
 from comfyui_spacetime.language.styles import BUNDLED, LENGTHS, style_named, styles
-from comfyui_spacetime.language.world import _pieces, world, world_of
+from comfyui_spacetime.language.world import _config, _pieces, world, world_of
 from comfyui_spacetime.training import captions
 from comfyui_spacetime.training.scenes import nouns
+from comfyui_spacetime.training.scenes.config import nano
 
 
 def made(prompt, style="spacetime", **options):
@@ -274,7 +277,7 @@ def test_an_unknown_style_is_named():
 
 
 def test_the_bundled_checkpoint_knows_every_word_that_its_style_uses():
-    spoken, pieces = world_of(BUNDLED), _pieces(BUNDLED)
+    spoken, pieces = world_of(BUNDLED), _pieces(_config(BUNDLED))
     for seed in range(60):
         text = made("", seed=seed).text.lower().rstrip(".")
         assert all(word in pieces for word in text.replace(",", "").replace("-", " ").split()), (spoken.name, text)
@@ -310,6 +313,21 @@ def test_the_gaits_of_the_scene_world_are_those_of_its_pictures():
     assert not wrong
 
 
+def test_a_checkpoint_may_name_its_world(tmp_path):
+    for name, spoken in (("full", "scenes"), ("nano", "nano"), ("first", "first")):
+        about = json.dumps({"info": {"world": name}, "text": {"pieces": []}})
+        header = json.dumps({"__metadata__": {"spacetime": about}}).encode()
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(struct.pack("<Q", len(header)) + header)
+        assert world_of(path).name == spoken
+
+
+def test_the_narrow_world_draws_what_its_training_does():
+    config, narrow = nano(), world("nano")
+    for kind in ("nouns", "places", "motions", "cameras", "lights", "weathers"):
+        assert narrow.keys(kind) == tuple(getattr(config, kind))
+
+
 @pytest.mark.parametrize("prompt", ["a dog", "two red cars drive left at sunset", "一只猫在厨房里"])
 def test_the_scene_world_speaks_in_sentences(prompt, monkeypatch):
     monkeypatch.setattr("comfyui_spacetime.language.styles.world_of", lambda path: world("scenes"))
@@ -326,3 +344,9 @@ def test_only_what_is_understood_to_the_last_word_is_read_as_a_picture():
 def test_the_data_files_lie_with_the_code():
     folder = Path(__file__).resolve().parent.parent / "language"
     assert {path.stem for path in (folder / "styles").glob("*.toml")} == set(styles())
+
+
+def test_no_pan_is_added_to_what_goes_sideways():
+    for seed in range(20):
+        assert "the camera pans" not in made("a dog runs to the left", seed=seed).text
+        assert "the camera moves" not in made("a dog runs to the left", seed=seed).text
