@@ -33,11 +33,20 @@ def graph_of(name: str, catalogue: dict[str, Any]) -> dict[str, Any]:
 
 
 def described(catalogue: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """The inputs of a node's class: name to (required, type, options)."""
-    found = {}
-    for kind in ("required", "optional"):
-        for name, (type_, *rest) in catalogue[node["class_type"]]["input"].get(kind, {}).items():
-            found[name] = (kind == "required", type_, rest[0] if rest else {})
+    """The inputs of a node's class: name to (required, type, options); with those of the options that are chosen."""
+    found: dict[str, Any] = {}
+
+    def add(inputs: dict[str, Any], before: str) -> None:
+        for kind in ("required", "optional"):
+            for name, (type_, *rest) in inputs.get(kind, {}).items():
+                options = rest[0] if rest else {}
+                found[before + name] = (kind == "required", type_, options)
+                if type_ == "COMFY_DYNAMICCOMBO_V3":
+                    chosen = node["inputs"].get(before + name)
+                    for option in (choice for choice in options["options"] if choice["key"] == chosen):
+                        add(option["inputs"], f"{before}{name}.")
+
+    add(catalogue[node["class_type"]]["input"], "")
     return found
 
 
