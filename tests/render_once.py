@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs an API graph in a process of its own: BASE, GRAPH FILE, and after how many chunks it is killed (-1: never).
+"""Runs API graphs in a process of its own: BASE FOLDER, after how many chunks it is killed (-1: never), GRAPH ...
 
-A program, not a test; ``test_long_video`` starts it.
+A program, not a test; ``test_long_video_killed`` starts it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Run the graph."""
+    """Run the graphs."""
     entry = Path(__file__).resolve().parent.parent / "host" / "entry.py"
     spec = importlib.util.spec_from_file_location("spacetime_entry", entry)
     assert spec is not None and spec.loader is not None
@@ -28,12 +28,12 @@ def main() -> None:
     from comfyui_spacetime.host.runner import Runner
     from comfyui_spacetime.host.workflow import Prompt
 
-    base, graph, chunks = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), int(sys.argv[3])
-    runner = Runner(find_host(), base, ["--verbose", "WARNING"])
+    base, chunks, graphs = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    runner = Runner(find_host(), base, ["--verbose", "WARNING", "--disable-metadata"])
     if chunks >= 0:
         kill_after(chunks)
-    result = runner.run(Prompt(graph))
-    print(result.files[0].filename)
+    names = [runner.run(Prompt(json.loads(graph))).files[0].filename for graph in graphs]
+    print(*names)
 
 
 def kill_after(chunks: int) -> None:

@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +11,7 @@ import numpy as np
 import pytest
 import torch
 from clip_kit import film, frames_of, image, pixels
-from graphs import api
 from node_kit import Kit, as_the_executor_does, make_kit, recorded  # noqa: F401
-from tiny import write_tiny_checkpoint
 
 from comfyui_spacetime.video.writer import write_video
 
@@ -193,51 +187,6 @@ def test_interrupted_between_chunks_it_goes_on_with_the_same_bytes(kit, own_user
 def save(video: Any, path: Path) -> None:
     """Write a file whose bytes follow from the frames alone (x264's threads now and then choose otherwise)."""
     write_video(path, video.frames(), fps=video.get_frame_rate(), container="apng", codec="apng")
-
-
-@pytest.mark.slow
-def test_a_killed_process_and_the_next_one_make_the_same_file(comfy_host, tmp_path):
-    """The first process is killed after three chunks, another goes on; a third makes the whole in another folder."""
-    files = {}
-    for base, kills in (("one", (3, -1)), ("two", (-1,))):
-        write_tiny_checkpoint(tmp_path / base / "models" / "spacetime" / "tiny.safetensors")
-        (tmp_path / base / "graph.json").write_text(json.dumps(long_graph()))
-        for after in kills:
-            command = [sys.executable, "-P", str(Path(__file__).with_name("render_once.py")), str(tmp_path / base)]
-            done = subprocess.run(
-                [*command, str(tmp_path / base / "graph.json"), str(after)], capture_output=True, text=True
-            )
-            kept = list((tmp_path / base).glob("user/__spacetime/long_video/*/latent-*"))
-            assert done.returncode == (0 if after < 0 else -signal.SIGKILL), done.stderr
-            assert len(kept) == (5 if after < 0 else 3)
-        files[base] = (tmp_path / base / "output" / done.stdout.split()[-1]).read_bytes()
-    assert files["one"] == files["two"]
-
-
-def long_graph() -> dict[str, Any]:
-    """Eight seconds of 32x32 pixels in five chunks."""
-    clip = {"aspect": "custom", "width": 32, "height": 32, "size": 32, "seconds": 8.0, "fps": 8.0, "batch_size": 1}
-    how = {"seed": 3, "steps": 1, "guidance": 2.0, "sampler": "euler", "schedule": "spacetime", "chunk": 2.0}
-    how |= {"context": 0.5, "history_noise": 0.05, "hold_colour": 0.5, "fade": 1.0}
-    links = {"model": ["p", 0], "positive": ["p", 1], "negative": ["n", 0], "latent": ["e", 0], "vae": ["m", 2]}
-    save = {
-        "filename_prefix": "long",
-        "format": "apng",
-        "quality": "good",
-        "crf": -1,
-        "hardware": False,
-        "credentials": False,
-    }
-    return {
-        "m": api("SpacetimeLoadModel", checkpoint="tiny.safetensors"),
-        "e": api("SpacetimeEmptyLatent", **clip),
-        "p": api(
-            "SpacetimePromptSchedule", model=["m", 0], clip=["m", 1], vae=["m", 2], text="4 s: a cup\ncut 4 s: a panda"
-        ),
-        "n": api("CLIPTextEncode", clip=["m", 1], text=""),
-        "l": api("SpacetimeLongVideo", **links, **how),
-        "s": api("SpacetimeSaveVideo", video=["l", 0], **save),
-    }
 
 
 def interrupted(kit: Any, monkeypatch: Any, key: str, latents: int = 17, calls: int = 3) -> None:
