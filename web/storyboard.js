@@ -80,6 +80,11 @@ class Editor {
     this.widget.callback?.(this.widget.value); // Vue nodes learn of it here
     this.writing = false;
     this.keepFrames();
+    this.noteChange();
+  }
+
+  // Let the front end keep the workflow as it is now: for undo, and for after a reload.
+  noteChange() {
     this.node.graph?.change?.();
     app.extensionManager?.workflow?.activeWorkflow?.changeTracker?.checkState?.();
   }
@@ -100,6 +105,7 @@ class Editor {
     if (!this.board || frames.length !== this.board.shots.length) return;
     this.giveFrames(frames);
     this.keepFrames();
+    this.noteChange();
     this.timeline.draw();
   }
 }
