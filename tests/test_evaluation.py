@@ -68,7 +68,7 @@ def test_every_row_gets_held_out_scenes_of_its_kind(name):
 
 def test_the_narrow_world_says_what_it_lacks():
     lacking = {name for name, need in prompts.NEEDS.items() if need.lacks(nano())}
-    assert lacking == set(prompts.NEEDS) - {"plain", "directed", "camera"}
+    assert lacking == set(prompts.NEEDS) - {"plain", "clear", "directed", "camera"}
 
 
 def test_chinese_prompts_and_free_wording_ask_for_the_same_scenes():
@@ -79,7 +79,7 @@ def test_chinese_prompts_and_free_wording_ask_for_the_same_scenes():
 
 
 def test_a_prompt_that_two_rows_ask_for_is_made_once():
-    chosen = [q for q in questions.QUESTIONS if q.row in ("object", "place", "camera")]
+    chosen = [q for q in questions.QUESTIONS if q.row in ("motion", "English prompts", "camera")]
     drawn = ask.draw_all(chosen, nano(), 5, 80)
     assert len({p for own in drawn.values() for p in own}) == 5
 

@@ -102,10 +102,13 @@ def _events(*kinds: str) -> Need:
     )
 
 
+# By day and in clear weather: what moves is measured against the ground, of which little is seen at night or in snow.
+CLEAR: dict[str, Any] = {"lights": ("day",), "weathers": ("clear",)}
 NEEDS: dict[str, Need] = {
     "plain": Need(),
-    "directed": Need({"motions": lambda world: tuple(m for m in world.motions if m in DIRECTIONS)}),
-    "camera": Need({"cameras": lambda world: tuple(c for c in world.cameras if c in MEASURED)}),
+    "clear": Need(CLEAR),
+    "directed": Need({**CLEAR, "motions": lambda world: tuple(m for m in world.motions if m in DIRECTIONS)}),
+    "camera": Need({**CLEAR, "cameras": lambda world: tuple(c for c in world.cameras if c in MEASURED)}),
     "look": Need({"look": 6 / 7}, lacks=_without("looks", "one look only")),
     "colour": Need(
         {"colour": 1.0, "nouns": _coloured},
@@ -119,13 +122,13 @@ NEEDS: dict[str, Need] = {
         lambda world: "" if world.relation else "this world has one thing at a time",
     ),
     "sequence": Need(
-        {"two_motions": 1.0},
+        {**CLEAR, "two_motions": 1.0},
         lambda scene: len(scene.shots[0].actors[0].motions) == 2,
         lambda world: "" if world.two_motions else "this world has one motion at a time",
         LONGER,
     ),
     "camera sequence": Need(
-        {"two_moves": 1.0, "moving_camera": 1.0},
+        {**CLEAR, "two_moves": 1.0, "moving_camera": 1.0},
         lambda scene: len(scene.shots[0].camera) == 2,
         lambda world: "" if world.two_moves else "this world has one camera move at a time",
         LONGER,

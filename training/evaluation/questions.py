@@ -234,7 +234,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("light", "plain", _scenery("light", "lights"), _one_of("lights"), _other(makers.other("light"))),
     Question("weather", "plain", _scenery("weather", "weathers"), _one_of("weathers"), _other(makers.other("weather"))),
     Question("look", "look", _look, _one_of("looks"), _other(makers.other_look)),
-    Question("motion", "plain", _motion, _one_of("motions"), _shuffled, _moves),
+    Question("motion", "clear", _motion, _one_of("motions"), _shuffled, _moves),
     Question("direction", "directed", _direction, lambda world: 0.25, _shuffled),
     Question("left/right relation", "relation", _relation, _half, lambda world: makers.Mirrored(makers.Renders())),
     Question(
@@ -247,13 +247,13 @@ QUESTIONS: tuple[Question, ...] = (
     Question("permanence after leaving the frame", "leaving", _leaving, _never, makers.Exchanged),
     Question("event persistence", "lasting", _lasting, _never, lambda world: makers.Undone(makers.Renders())),
     Question("multi-shot identity", "shots", _shots, _never, makers.Exchanged),
-    Question("English prompts", "plain", facts, _chance_of_facts, lambda world: makers.Others()),
+    Question("English prompts", "clear", facts, _chance_of_facts, lambda world: makers.Others()),
     Question(
-        *("Chinese prompts", "plain", facts, _chance_of_facts, lambda world: makers.Others()),
+        *("Chinese prompts", "clear", facts, _chance_of_facts, lambda world: makers.Others()),
         wording="Chinese",
     ),
     Question(
-        *("free wording", "plain", facts, _chance_of_facts, lambda world: makers.Others()),
+        *("free wording", "clear", facts, _chance_of_facts, lambda world: makers.Others()),
         wording="free",
     ),
 )

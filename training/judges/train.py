@@ -72,6 +72,9 @@ class JudgePart(Part):
                 tint = self.module.tint(small)["colour"].float()
                 total = total + F.cross_entropy(named, things.noun)
                 total = total + F.cross_entropy(tint, things.colour, ignore_index=-1)
+                blurred = lessons.crops(rng, seen.pixels, CROPS // 8, blob)
+                nothing = self.module.namer(lessons.grey(lessons.disturb(blurred.pixels, rng), rng)).float()
+                total = total - 0.2 * nothing.log_softmax(-1).mean()  # colours alone are no thing
                 count += CROPS
         return total, count
 
