@@ -18,7 +18,7 @@ from .picture import part_negatives
 from .styles import Style
 from .tokens import HAN, is_chinese
 
-MOST_LOST = 0.5  # a text that lost more than this share of the prompt is about something else
+MOST_LOST = 0.5  # a text that lost this share or more of the prompt is about something else
 SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*[\"”」』']?\s*")
 Progress = Callable[[str], None]  # called with the text so far; may raise to stop
 
@@ -127,9 +127,9 @@ def _remarks(request: Request, engine: str, text: str, verdict: Verdict) -> list
 def repaired(prompt: str, positive: str, text: str, negative: str, verdict: Verdict) -> tuple[str, Verdict]:
     """Mend a text: sentences against the prompt go, and the prompt itself goes before a text that lost some of it.
 
-    A text that lost most of the prompt, or that is in another language, is returned as it is.
+    A text that lost half of the prompt, or that is in another language, is returned as it is.
     """
-    if not text or len(verdict.lost) > MOST_LOST * max(verdict.demanded, 1):
+    if not text or (verdict.lost and len(verdict.lost) >= MOST_LOST * verdict.demanded):
         return text, verdict
     if verdict.turned:
         sentences = [s for s in SENTENCE.findall(text) if not check(prompt, s).turned]
