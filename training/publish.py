@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.dit import DiTConfig
@@ -18,14 +19,17 @@ from .saves import RunError, facts, latest, load_average
 from .train_dit import Trained
 
 
-def averaged(run: Path) -> tuple[Trained, int]:
-    """The averaged weights of a transformer's run at its last saved step, and that step. Raises RunError."""
+def averaged(run: Path) -> tuple[Trained, dict[str, Any]]:
+    """The averaged weights of a transformer's run at its last saved step, and what a checkpoint says about them.
+
+    Raises RunError.
+    """
     step = latest(run)
     if step is None:
         raise RunError(f"{run} holds no saved step: train one with ./spacetime train dit --out {run}")
     about = facts(step)
     model = Trained(DiTConfig(**about["dit"]), TextConfig.from_dict(about["text"]))
-    return model, load_average(run, model)
+    return model, {"dit_steps": load_average(run, model), "world": about.get("world", "first")}
 
 
 def main() -> None:
@@ -37,13 +41,8 @@ def main() -> None:
     args = parser.parse_args()
     log.setLevel("INFO")
     vae, vae_steps = run_vae(args.vae)
-    model, steps = averaged(args.dit)
-    info = {
-        "name": "spacetime-nano",
-        "vae_steps": vae_steps,
-        "dit_steps": steps,
-        "licence": "GPL-3.0-or-later",
-    }
+    model, trained = averaged(args.dit)
+    info = {"name": args.out.stem, "vae_steps": vae_steps, **trained, "licence": "GPL-3.0-or-later"}
     save_checkpoint(args.out, model.dit, vae, model.text, info)
     load_checkpoint(args.out)
     log.info("%s: %.1f MiB", args.out, args.out.stat().st_size / 2**20)

@@ -82,7 +82,7 @@ class DiTPart(Part):
         """Raises RunError when there are no latents; without held-out ones the first trained ones are scored."""
         self.options, self.module = options, module
         self.device = (processes or Processes()).device
-        self.about_networks = {"dit": module.dit.config.to_dict(), "text": module.text.config.to_dict()}
+        self.networks = {"dit": module.dit.config.to_dict(), "text": module.text.config.to_dict()}
         folder, tokenizer = Path(self.options.latents), Tokenizer(module.text.config)
         make = partial(Batches, tokenizer=tokenizer, options=self.options, dim=module.dit.config.dim)
         self.batches = make(load_latents(folder, "train"))
@@ -123,8 +123,8 @@ class DiTPart(Part):
         return film_strips(self.module, self.held_out.tokenizer, prompts, Path(self.options.samples), self.device)
 
     def about(self) -> dict[str, Any]:
-        """The networks' configs."""
-        return self.about_networks
+        """The networks' configs, and the world whose words the text encoder knows."""
+        return {**self.networks, "world": self.options.world}
 
 
 def published(path: Path) -> Trained:
