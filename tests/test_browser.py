@@ -67,9 +67,11 @@ def queue(page: Any) -> list[Any]:
 def test_the_template_opens_from_the_list_runs_and_its_video_plays_in_the_node(page: Any, artefacts: Path) -> None:
     page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text(PACK, exact=True).first.click(timeout=WAIT)
-    card = page.get_by_title("text_to_video", exact=True)
-    card.wait_for(timeout=WAIT)
-    assert page.get_by_title("text_to_image", exact=True).count() == 1
+    search = page.get_by_placeholder("Search...").last  # the list shows more only when it is scrolled
+    for name in ("text_to_image", "text_to_video"):
+        search.fill(name)
+        card = page.get_by_title(name, exact=True)
+        card.wait_for(timeout=WAIT)
     page.screenshot(path=artefacts / "templates.png")
     card.click()
     page.wait_for_function("() => app.graph._nodes.some(n => n.type === 'SpacetimeSampler')", timeout=WAIT)
