@@ -110,7 +110,7 @@ def test_kept_activations_leave_the_weights_out():
 def test_counted_activations_are_those_that_a_real_pass_keeps():
     settings = load_settings("nano")
     model = train_dit.Trained(settings.dit, settings.text)
-    x, told = torch.randn(2, 32, 3, 8, 8), torch.rand(2, 1, 3, 1, 1)
+    x, told = torch.randn(2, settings.dit.channels, 3, 8, 8), torch.rand(2, 1, 3, 1, 1)
     ids = torch.zeros(2, settings.text.length, dtype=torch.long)
     batch = Batch(x, torch.ones_like(x[:, :1]), Plan(told, told), ids, 8.0)
     weights = {p.data_ptr() for p in model.parameters()}
