@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .dit import DiTConfig, SpacetimeDiT
-from .int8 import SCALE, pack, unpack
+from .int8 import pack, unpack
 from .text import TextConfig, TextEncoder, Tokenizer
 from .vae import VAEConfig, VideoVAE
 
@@ -79,12 +79,12 @@ def save_checkpoint(
 
     The old file stays until the new one is whole.
     """
-    picture = vae.state_dict() if dtype == torch.float32 else pack(vae.state_dict())
-    tensors = {
-        f"{part}.{name}": (value if _exact(name, value) else value.to(dtype)).contiguous()
-        for part, state in (("dit", dit.state_dict()), ("vae", picture), ("text", text.state_dict()))
-        for name, value in state.items()
+    states = {
+        "dit": _cast(dit.state_dict(), dtype),
+        "vae": _cast(vae.state_dict(), dtype) if dtype == torch.float32 else pack(vae.state_dict(), dtype),
+        "text": _cast(text.state_dict(), dtype),
     }
+    tensors = {f"{part}.{name}": v.contiguous() for part, state in states.items() for name, v in state.items()}
     described = {
         "format": FORMAT,
         "dit": dit.config.to_dict(),
@@ -97,8 +97,8 @@ def save_checkpoint(
     os.replace(scratch, path)
 
 
-def _exact(name: str, value: Tensor) -> bool:
-    return not value.is_floating_point() or name.endswith(SCALE)
+def _cast(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:

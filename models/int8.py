@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights in a byte each: int8 rows with a float32 scale for every row, for parts that stand it (the VAE).
+"""Weights in a byte each: int8 rows with a float32 scale for every row, for networks that stand it (VAE, judges).
 
 The name of the scale is the one that the host's scaled weights have: ``NAME_scale`` beside ``NAME``.
 """
@@ -13,16 +13,16 @@ SMALLEST = 4096  # values; smaller tensors are not worth it
 SCALE = "_scale"
 
 
-def pack(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Replace every large matrix or kernel of a state dict by int8 rows and their scales; the rest stays as it is."""
+def pack(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Turn each large matrix or kernel of a state dict into int8 rows and their scales; other floats take ``dtype``."""
     packed = {}
     for name, value in state.items():
         if value.ndim < 2 or value.numel() < SMALLEST or not value.is_floating_point():
-            packed[name] = value
+            packed[name] = value.to(dtype) if value.is_floating_point() else value
             continue
         rows = value.float().flatten(1)
         scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-        packed[name] = (rows / scale).round().to(torch.int8).view_as(value)
+        packed[name] = (rows / scale).round().to(torch.int8).view(value.shape)
         packed[name + SCALE] = scale.flatten()
     return packed
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..models.int8 import pack, unpack
 from .common import Clock, learning_rate, load_run, log, save_run, start
 from .optim import Average, Optimisers
 from .places import PLACES
@@ -126,7 +127,7 @@ def accuracy(judge: Judge, clips: Tensor, scenes: list[Scene]) -> dict[str, floa
 def load_judge(path: Path) -> Judge:
     """The trained judge from its safetensors file."""
     judge = Judge()
-    judge.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+    judge.load_state_dict(unpack(load_file(path)))
     return judge.eval()
 
 
@@ -191,10 +192,8 @@ def main() -> None:
             )
     shadow = Judge()
     shadow.load_state_dict(average.values)
-    save_file(
-        {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in average.values.items()},
-        args.out / "judge.safetensors",
-    )
+    weights = {name: value.contiguous() for name, value in pack(average.values, torch.float16).items()}
+    save_file(weights, args.out / "judge.safetensors")
     test, scenes = scene_batch(70_000_000, 256, "held out")
     log.info("renders %s", accuracy(shadow, test, scenes))
     blobs, scenes = scene_batch(70_000_000, 256, "held out", draw=blob)

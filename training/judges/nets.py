@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ...models.int8 import pack, unpack
 from ..saves import RunError
 from ..scenes.nouns import COLOURS, NOUNS
 from ..scenes.scene import LIGHTS, LOOKS, PLACES, WEATHERS
@@ -118,8 +119,8 @@ class Judge(nn.Module):
 
 
 def save_judge(state: dict[str, Tensor], path: Path, about: str) -> None:
-    """Write weights in half precision; ``about`` says how they were trained."""
-    tensors = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in state.items()}
+    """Write weights, a byte each; ``about`` says how they were trained."""
+    tensors = {name: value.contiguous() for name, value in pack(state, torch.float16).items()}
     save_file(tensors, path, metadata={"about": about, "nouns": ",".join(NAMES["noun"])})
 
 
@@ -128,11 +129,11 @@ def load_judge(path: Path = WEIGHTS) -> Judge:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = unpack({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path} is no judge ({error}); train one with ./spacetime train judge") from error
     judge = Judge()
     if metadata.get("nouns") != ",".join(NAMES["noun"]) or set(state) != set(judge.state_dict()):
         raise RunError(f"{path} was trained on other nouns or networks; train one anew with ./spacetime train judge")
-    judge.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    judge.load_state_dict(state)
     return judge.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
