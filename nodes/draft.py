@@ -18,7 +18,7 @@ from . import vae_stream
 from .errors import InputError
 from .guides import KEY as GUIDES
 from .originals import encode_at, timeline_of
-from .sampler import OWN_SCHEDULE, fitting_samples, own_sigmas, sample_and_tell
+from .sampler import OWN_SCHEDULE, fitting_samples, own_sigmas, sample_and_tell, sampling_inputs
 from .schema import CATEGORY, inp, schema
 
 FINE = 1000  # steps of the schedule that the final pass's levels are chosen from
@@ -68,18 +68,7 @@ class DraftThenFinal(io.ComfyNode):
                     number, "change", default=0.5, min=0.05, max=1.0, step=0.01,
                     tooltip="How much of the draft is made anew at full size: low keeps it soft, high loses it.",
                 ),
-                inp(
-                    number, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strictly to follow the prompt (CFG).",
-                ),
-                inp(
-                    io.Combo.Input, "sampler", options=list(comfy.samplers.KSampler.SAMPLERS), default="euler",
-                    tooltip="The method that removes the noise.",
-                ),
-                inp(
-                    io.Combo.Input, "schedule", options=[OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS],
-                    default=OWN_SCHEDULE, tooltip="How the noise falls from step to step, as in Spacetime Sampler.",
-                ),
+                *sampling_inputs(),
                 inp(
                     io.Vae.Input, "vae", optional=True,
                     tooltip="With the model's VAE the draft is enlarged as pictures, which is sharper; without it as "

@@ -6,7 +6,6 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-import comfy.samplers
 import comfy.utils
 from comfy_api.latest import io, ui
 from comfy_execution.utils import get_executing_context
@@ -26,7 +25,7 @@ from .originals import timeline_of
 from .plan import assemble
 from .prompts import schedule_of
 from .rollout import Clip, Rollout, Settings
-from .sampler import OWN_SCHEDULE, check_inputs
+from .sampler import check_inputs, sampling_inputs
 from .schema import CATEGORY, inp, schema
 from .soundtrack import soundtrack
 from .video import split_clips
@@ -67,18 +66,7 @@ class LongVideo(io.ComfyNode):
                     "same one.",
                 ),
                 inp(io.Int.Input, "steps", default=20, min=1, max=10000, tooltip="Model calls for each chunk."),
-                inp(
-                    number, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strictly to follow the prompt (CFG).",
-                ),
-                inp(
-                    io.Combo.Input, "sampler", options=list(comfy.samplers.KSampler.SAMPLERS), default="euler",
-                    tooltip="The method that removes the noise.",
-                ),
-                inp(
-                    io.Combo.Input, "schedule", options=[OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS],
-                    default=OWN_SCHEDULE, tooltip="How the noise falls from step to step, as in Spacetime Sampler.",
-                ),
+                *sampling_inputs(),
                 inp(
                     number, "chunk", default=4.0, min=0.1, max=60.0, step=0.1,
                     tooltip="Seconds that the model sees and makes at once: as long as the clips it was trained on.",

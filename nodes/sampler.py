@@ -29,6 +29,27 @@ from .strength import first_free, is_graded, with_graded_mask
 OWN_SCHEDULE = "spacetime"
 
 
+def sampling_inputs(
+    guidance: str = "How strictly to follow the prompt (CFG).",
+    schedule: str = "How the noise falls from step to step, as in Spacetime Sampler.",
+) -> list[Any]:
+    """Return the inputs guidance, sampler and schedule with these tooltips, alike in every node that samples."""
+    kinds = comfy.samplers.KSampler
+    return [
+        inp(
+            io.Float.Input, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01, tooltip=guidance,
+        ),
+        inp(
+            io.Combo.Input, "sampler", options=list(kinds.SAMPLERS), default="euler",
+            tooltip="The method that removes the noise.",
+        ),
+        inp(
+            io.Combo.Input, "schedule", options=[OWN_SCHEDULE, *kinds.SCHEDULERS], default=OWN_SCHEDULE,
+            tooltip=schedule,
+        ),
+    ]  # fmt: skip
+
+
 class SpacetimeSampler(io.ComfyNode):
     """MODEL, prompts and LATENT to LATENT."""
 
@@ -57,19 +78,10 @@ class SpacetimeSampler(io.ComfyNode):
                     io.Int.Input, "steps", default=20, min=1, max=10000,
                     tooltip="Model calls; more take longer and give cleaner motion.",
                 ),
-                inp(
-                    number, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strictly to follow the prompt (CFG). 1 is fastest and loosest; too much burns colour.",
-                ),
-                inp(
-                    io.Combo.Input, "sampler", options=list(comfy.samplers.KSampler.SAMPLERS), default="euler",
-                    tooltip="The method that removes the noise.",
-                ),
-                inp(
-                    io.Combo.Input, "schedule", options=[OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS],
-                    default=OWN_SCHEDULE,
-                    tooltip=f"How the noise falls from step to step. {OWN_SCHEDULE}: fitted to the clip's number of "
-                    "tokens; the others as in KSampler.",
+                *sampling_inputs(
+                    "How strictly to follow the prompt (CFG). 1 is fastest and loosest; too much burns colour.",
+                    f"How the noise falls from step to step. {OWN_SCHEDULE}: fitted to the clip's number of tokens; "
+                    "the others as in KSampler.",
                 ),
                 inp(
                     number, "denoise", default=1.0, min=0.0, max=1.0, step=0.01,

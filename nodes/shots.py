@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-import comfy.samplers
 import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
@@ -27,7 +26,7 @@ from .guides import Guides, guides_of
 from .latent import compression_of
 from .originals import encode_at, timeline_of
 from .plan import KEY, Made, Part, Plan, Shown, to_latent
-from .sampler import OWN_SCHEDULE, sample
+from .sampler import sample, sampling_inputs
 from .schema import CATEGORY, inp, schema
 from .storyboard import check_storyboard
 from .thumbnails import save_thumbnails
@@ -83,18 +82,7 @@ class Shots(io.ComfyNode):
                     tooltip="Another number, another video. Each shot takes the next one.",
                 ),
                 inp(io.Int.Input, "steps", default=20, min=1, max=10000, tooltip="Model calls for each shot."),
-                inp(
-                    number, "guidance", default=4.0, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strictly to follow the prompts (CFG).",
-                ),
-                inp(
-                    io.Combo.Input, "sampler", options=list(comfy.samplers.KSampler.SAMPLERS), default="euler",
-                    tooltip="The method that removes the noise.",
-                ),
-                inp(
-                    io.Combo.Input, "schedule", options=[OWN_SCHEDULE, *comfy.samplers.KSampler.SCHEDULERS],
-                    default=OWN_SCHEDULE, tooltip="How the noise falls from step to step, as in Spacetime Sampler.",
-                ),
+                *sampling_inputs(),
             ],
             outputs=[
                 io.Latent.Output(
