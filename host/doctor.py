@@ -119,6 +119,20 @@ def check_credentials(answer: dict[str, Any], python: Path) -> Iterator[Finding]
         yield Finding("note", "credentials", "no c2pa-python: videos are saved unsigned", mend)
 
 
+def check_encoders(answer: dict[str, Any], python: Path) -> Iterator[Finding]:
+    """Look at the encoders in hardware, each of which was opened and given a picture."""
+    tried = answer["encoders"]
+    if tried is None:
+        yield Finding("bad", "video", "no PyAV: no video can be read or written", f"{python} -m pip install av")
+        return
+    working = [name for name, reason in tried.items() if not reason]
+    known = ", ".join(tried) or "none"
+    if working:
+        yield Finding("ok", "video", f"encoders in hardware that work here: {', '.join(working)}; else software")
+    else:
+        yield Finding("ok", "video", f"encoders in software; in hardware none works here (tried: {known})")
+
+
 def bfloat16_words() -> str:
     """Return which bfloat16 instructions this CPU has, as far as the system tells."""
     try:
@@ -215,6 +229,7 @@ def findings(quick: bool, tell: Callable[[str], None]) -> Iterator[Finding]:
         yield from check_torch(answer, own=host.kind == "embedded")
         if not isinstance(answer, str):
             yield from check_credentials(answer, host.python)
+            yield from check_encoders(answer, host.python)
         if not quick and not isinstance(answer, str):
             tell("loading ComfyUI with its nodes ...")
             yield from check_pack(ask(host, "nodes"))

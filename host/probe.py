@@ -37,12 +37,21 @@ def probe_torch() -> dict[str, Any]:
         "mps": torch.backends.mps.is_available(),
         "torchvision": None,
         "credentials": version_of("c2pa-python") if version_of("cryptography") else None,
+        "encoders": probe_encoders() if version_of("av") else None,
     }
     spec = importlib.machinery.PathFinder.find_spec("torchvision")
     if spec is not None and spec.origin:
         answer["torchvision"] = importlib.metadata.version("torchvision")
         answer["torchvision_ops"] = shims.torchvision_ops_load(Path(spec.origin).parent)
     return answer
+
+
+def probe_encoders() -> dict[str, str]:
+    """Try the video encoders in hardware; return what is wrong with each, nothing for one that works."""
+    from ..video.encoders import survey
+
+    logging.getLogger("libav").setLevel(logging.CRITICAL)  # it tells at length what the answer says in a word
+    return survey()
 
 
 def version_of(package: str) -> str | None:

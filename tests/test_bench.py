@@ -78,3 +78,12 @@ def test_the_doctor_tells_when_videos_cannot_be_signed(tmp_path):
     assert lacking.level == "note" and f'{tmp_path / "python"} -m pip install "c2pa-python' in lacking.mend
     (there,) = doctor.check_credentials({"credentials": "0.38.1"}, tmp_path / "python")
     assert there.level == "ok" and "0.38.1" in there.found
+
+
+def test_the_doctor_names_the_video_encoders_in_hardware_that_opened(tmp_path):
+    (some,) = doctor.check_encoders({"encoders": {"h264_nvenc": "", "h264_qsv": "no driver"}}, tmp_path)
+    assert some.level == "ok" and "work here: h264_nvenc; else software" in some.found
+    (none,) = doctor.check_encoders({"encoders": {"h264_qsv": "no driver"}}, tmp_path)
+    assert none.level == "ok" and "none works here (tried: h264_qsv)" in none.found
+    (without,) = doctor.check_encoders({"encoders": None}, tmp_path / "python")
+    assert without.level == "bad" and "pip install av" in without.mend

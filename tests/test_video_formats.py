@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import wave
 from fractions import Fraction
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comfyui_spacetime.video import formats, tags
+from comfyui_spacetime.video import encoders, formats, tags
+from comfyui_spacetime.video.encoders import pick_encoder
 from comfyui_spacetime.video.errors import VideoError
-from comfyui_spacetime.video.formats import Codec, Encoder, find_format, pick_encoder, settings_of
+from comfyui_spacetime.video.formats import Codec, Encoder, find_format, settings_of
 from comfyui_spacetime.video.reader import Audio, probe, read_audio, read_frames
 from comfyui_spacetime.video.sequence import SequenceWriter, read_sequence
 from comfyui_spacetime.video.timing import read_timing
@@ -244,22 +246,64 @@ def test_a_disk_that_fills_up_while_the_workflow_is_put_in_leaves_nothing(tmp_pa
 # -- what is offered -----------------------------------------------------------------------------------------------
 
 
-def test_hardware_comes_first_and_is_left_where_it_does_not_open(monkeypatch):
-    soft, hard = Encoder("libx264", "yuv420p"), Encoder("h264_nvenc", "yuv420p", hardware=True)
-    codec = Codec("h264", "", ("mp4",), (hard, soft), levels={"high": 18})
+HARD = Encoder("h264_nvenc", "yuv420p", hardware=True)
+
+
+def test_hardware_comes_first_and_is_left_where_it_does_not_open(monkeypatch, caplog):
+    soft = Encoder("libx264", "yuv420p")
+    codec = Codec("h264", "", ("mp4",), (HARD, soft), levels={"high": 18})
     monkeypatch.setattr(av, "codecs_available", {"libx264", "h264_nvenc"})
-    for works, expected in ((True, hard), (False, soft)):
-        monkeypatch.setattr(formats, "_works", lambda *_, works=works: works)
+    monkeypatch.setattr(encoders, "_told", set())
+    caplog.set_level("INFO")
+    for reason, expected in (("", HARD), ("no driver", soft), ("no driver", soft)):
+        monkeypatch.setattr(encoders, "trial", lambda *_, reason=reason: reason)
         assert pick_encoder(codec, (64, 64), Fraction(8), "high", hardware=True) is expected
         assert pick_encoder(codec, (64, 64), Fraction(8), "high", hardware=False) is soft
+    assert caplog.messages == ["h264_nvenc does not work here (no driver): the next encoder is used."]
 
 
-def test_a_hardware_encoder_is_tried_on_a_picture():
-    known = formats.codecs()["h264"]
-    for encoder in known.present():
-        if encoder.hardware:  # whatever this machine has, the answer is a plain yes or no
-            assert formats._works("h264", encoder.name, (64, 48), Fraction(8), "high") in (True, False)
-    assert pick_encoder(known, (64, 48), Fraction(8), "high", hardware=True) in known.present()
+def test_a_hardware_encoder_is_opened_and_given_a_picture():
+    assert encoders.trial("h264", "libx264", (64, 48), Fraction(8), "high") == ""  # the trial itself works
+    tried = encoders.survey()
+    known = [e.name for codec in formats.codecs().values() for e in codec.present() if e.hardware]
+    assert list(tried) == known  # whatever this computer has, each works or has a reason
+    working = {name for name, reason in tried.items() if not reason}
+    picked = pick_encoder(formats.codecs()["h264"], (640, 384), Fraction(24), "high", hardware=True)
+    assert picked.name in working or not picked.hardware
+
+
+def open_error(name, pixels, options):
+    context = av.CodecContext.create(name, "w")
+    context.width, context.height, context.pix_fmt = 640, 384, pixels
+    context.time_base, context.framerate, context.options = Fraction(1, 24), Fraction(24), options
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        return getattr(error, "errno", str(error))
+    return 0
+
+
+@pytest.mark.parametrize("codec", formats.codecs().values(), ids=lambda codec: codec.name)
+def test_what_is_set_on_hardware_encoders_is_what_they_take(codec):
+    """libav checks options and pixel formats before it looks for the hardware, so this holds without any."""
+    for encoder in [encoder for encoder in codec.present() if encoder.hardware]:
+        plain = open_error(encoder.name, encoder.pixels, {})
+        for level in formats.LEVELS:
+            options = settings_of(codec, encoder, Fraction(24), level, None)
+            assert open_error(encoder.name, encoder.pixels, options) == plain, (encoder.name, options)
+        assert encoder.pixels in [form.name for form in av.Codec(encoder.name, "w").video_formats]
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_hardware_that_fails_when_the_file_is_begun_leaves_it_to_software(tmp_path, monkeypatch, as_file):
+    """All sessions of a graphics card may be taken between the trial and the file."""
+    monkeypatch.setattr(encoders, "trial", lambda *_: "")
+    hardware = [entry.name for entry in formats.codecs()["h264"].present() if entry.hardware]
+    if not hardware:
+        pytest.skip("this libav has no encoder in hardware")
+    target = tmp_path / "a.mp4" if as_file else io.BytesIO()
+    assert write(target, "h264 mp4", hardware=True, audio=tone()).encoder in ("libx264", *hardware)
+    assert len(list(read_frames(target))) == COUNT and probe(target).has_audio
 
 
 def test_with_hardware_wished_a_file_is_written_anyway(tmp_path):
@@ -268,7 +312,7 @@ def test_with_hardware_wished_a_file_is_written_anyway(tmp_path):
 
 def test_a_format_whose_encoder_is_missing_says_so(monkeypatch):
     monkeypatch.setattr(
-        av, "codecs_available", av.codecs_available - {"libsvtav1", "libaom-av1", "av1_nvenc", "av1_qsv"}
+        av, "codecs_available", av.codecs_available - {e.name for e in formats.codecs()["av1"].encoders}
     )
     assert "no encoder for it (libsvtav1, libaom-av1)" in formats.formats()["av1 mp4"].missing()
     with pytest.raises(VideoError, match='"av1 mp4" cannot be written here'):

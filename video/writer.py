@@ -21,8 +21,9 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace
 
+from .encoders import give_up, pick_encoder
 from .errors import VideoError, name_of
-from .formats import DEFAULT_LEVEL, Encoder, Format, find_pair, pick_encoder, settings_of
+from .formats import DEFAULT_LEVEL, Encoder, Format, find_pair, settings_of
 from .frames import Frame, as_rate, check_frame
 from .sink import Sink, plain_errors
 from .sound import Audio, SoundStream, SoundWriter
@@ -179,26 +180,43 @@ class VideoWriter:
         self.abort()
 
     def _start(self, shape: tuple[int, ...]) -> None:
-        codec, kind = self._format.codec, self._format.container
+        codec = self._format.codec
         height, width = (side + side % 2 if codec.even else side for side in shape[:2])
-        encoder = pick_encoder(codec, (width, height), self.fps, self._level, self._hardware)
-        options = settings_of(codec, encoder, self.fps, self._level, self._crf)
-        self._container = av.open(self._sink.open(), mode="w", format=kind.muxer, options=dict(kind.options))
+        file, hardware = self._sink.open(), self._hardware
+        while self._encoder is None:
+            encoder = pick_encoder(codec, (width, height), self.fps, self._level, hardware)
+            try:
+                self._stream = self._open(file, encoder, width, height)
+                self._encoder = encoder
+            except av.FFmpegError as error:  # it has worked before: another program may hold all of its sessions now
+                if not encoder.hardware:
+                    raise
+                give_up(encoder, error.strerror or str(error))
+                hardware = False
+        if self._encoder.palette:
+            self._palette = _Palette(width, height, self.fps, int(codec.levels[self._level]))
+        if self._sound is not None:
+            self._sound.add_to(self._container)
+        self._shape = shape
+
+    def _open(self, file: Any, encoder: Encoder, width: int, height: int) -> Any:
+        """Begin a file with a picture track; an encoder in hardware is opened at once, nothing being written yet."""
+        codec, kind = self._format.codec, self._format.container
+        self._container = av.open(file, mode="w", format=kind.muxer, options=dict(kind.options))
         if kind.tags == "header":
             self._container.metadata.update(self._tags)
         stream = self._container.add_stream(encoder.name, rate=self.fps)
-        stream.width, stream.height, stream.pix_fmt, stream.options = width, height, encoder.pixels, options
+        stream.width, stream.height, stream.pix_fmt = width, height, encoder.pixels
+        stream.options = settings_of(codec, encoder, self.fps, self._level, self._crf)
         if codec.tag and kind.muxer in ("mp4", "mov"):
             stream.codec_context.codec_tag = codec.tag
         if encoder.matrix == "bt709":
             context = stream.codec_context
             context.color_primaries = context.color_trc = context.colorspace = BT709
             context.color_range = 1
-        if encoder.palette:
-            self._palette = _Palette(width, height, self.fps, int(codec.levels[self._level]))
-        if self._sound is not None:
-            self._sound.add_to(self._container)
-        self._stream, self._shape, self._encoder = stream, shape, encoder
+        if encoder.hardware:
+            stream.codec_context.open()
+        return stream
 
     def _pictures(self, frame: Frame) -> Iterator[av.VideoFrame]:
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")

@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import logging
 import tomllib
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
-import numpy as np
 
 from ..errors import VideoError
 
-log = logging.getLogger(__name__)
 FOLDER = Path(__file__).resolve().parent
 LEVELS = ("draft", "good", "high", "best")
 DEFAULT_LEVEL = "high"
@@ -24,7 +21,10 @@ DEFAULT_LEVEL = "high"
 
 @dataclass(frozen=True)
 class Encoder:
-    """One of libav's encoders and how it is set: see the comments in the data files."""
+    """One of libav's encoders and how it is set: see the comments in the data files.
+
+    ``quality`` names the option that a level sets, or several with blanks between them.
+    """
 
     name: str
     pixels: str
@@ -157,41 +157,8 @@ def settings_of(codec: Codec, encoder: Encoder, rate: Fraction, level: str, crf:
         value: Any = levels[level]
         if crf is not None and not isinstance(value, str):
             value = float(crf)
-        options[encoder.quality] = value if isinstance(value, str) else f"{value:g}"
+        text = value if isinstance(value, str) else f"{value:g}"
+        options.update(dict.fromkeys(encoder.quality.split(), text))
     if codec.keyframes:
         options["g"] = str(max(1, round(codec.keyframes * rate)))  # players can seek
     return options
-
-
-def pick_encoder(codec: Codec, size: tuple[int, int], rate: Fraction, level: str, hardware: bool) -> Encoder:
-    """Return the first encoder that works for pictures of ``size``; hardware is tried on one picture."""
-    if min(size) < codec.least:
-        raise VideoError(
-            f"{codec.name} takes pictures of at least {codec.least}x{codec.least} pixels, and these are "
-            f"{size[0]}x{size[1]}: choose another format."
-        )
-    for encoder in codec.present(hardware):
-        if not encoder.hardware or _works(codec.name, encoder.name, size, rate, level):
-            return encoder
-    lacking = ", ".join(encoder.name for encoder in codec.encoders if not encoder.hardware)
-    raise VideoError(f"This PyAV has no encoder for {codec.name} ({lacking}): choose another format.")
-
-
-@lru_cache(maxsize=64)
-def _works(codec_name: str, name: str, size: tuple[int, int], rate: Fraction, level: str) -> bool:
-    """Whether a hardware encoder opens and takes a picture of this size here."""
-    codec = codecs()[codec_name]
-    encoder = next(entry for entry in codec.encoders if entry.name == name)
-    try:
-        context = cast(Any, av.CodecContext.create(name, "w"))
-        context.width, context.height, context.pix_fmt = *size, encoder.pixels
-        context.time_base, context.framerate = 1 / rate, rate
-        context.options = settings_of(codec, encoder, rate, level, None)
-        picture = av.VideoFrame.from_ndarray(np.zeros((size[1], size[0], 3), np.uint8), format="rgb24")
-        picture = picture.reformat(format=encoder.pixels)
-        picture.pts, picture.time_base = 0, 1 / rate
-        packets = [*context.encode(picture), *context.encode(None)]
-    except (av.FFmpegError, ValueError, RuntimeError) as error:
-        log.info("The encoder %s does not work here: %s", name, error)
-        return False
-    return any(packet.size for packet in packets)
