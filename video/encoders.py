@@ -72,7 +72,7 @@ def trial(codec_name: str, name: str, size: tuple[int, int], rate: Fraction, lev
 
 
 def survey() -> dict[str, str]:
-    """Try every encoder in hardware that libav has; return what is wrong with each by name, nothing for one that works."""
+    """Try every encoder in hardware that libav has; return what is wrong with each, nothing for one that works."""
     return {
         encoder.name: trial(codec.name, encoder.name, TRIAL_SIZE, TRIAL_RATE, DEFAULT_LEVEL)
         for codec in codecs().values()
