@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One checkpoint is one safetensors file that describes itself: DiT, VAE and text encoder, with their configs.
 
-Tensors are named ``dit.*``, ``vae.*`` and ``text.*``, the VAE's matrices with a byte for each weight (int8.py);
-the metadata's ``spacetime`` entry is JSON with the format's version and the configs. A file saved by the host's
+Tensors are named ``dit.*``, ``vae.*`` and ``text.*``, matrices with a byte for each weight (int8.py); the metadata's ``spacetime`` entry is JSON with the format's version and the configs. A file saved by the host's
 ModelSave holds the DiT alone (``model.diffusion_model.*``).
 """
 
@@ -24,7 +23,7 @@ from .int8 import pack, unpack
 from .text import TextConfig, TextEncoder, Tokenizer
 from .vae import VAEConfig, VideoVAE
 
-FORMAT = 2  # 1: no packed weights
+FORMAT = 3  # 1: no packed weights, 2: only the VAE's
 HOST_PREFIX = "model.diffusion_model."
 
 
@@ -75,15 +74,12 @@ def save_checkpoint(
     info: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.bfloat16,
 ) -> None:
-    """Write a checkpoint in ``dtype``; unless that is float32, the VAE's matrices are packed.
+    """Write a checkpoint in ``dtype``; unless that is float32, matrices are packed.
 
     The old file stays until the new one is whole.
     """
-    states = {
-        "dit": _cast(dit.state_dict(), dtype),
-        "vae": _cast(vae.state_dict(), dtype) if dtype == torch.float32 else pack(vae.state_dict(), dtype),
-        "text": _cast(text.state_dict(), dtype),
-    }
+    store = _cast if dtype == torch.float32 else pack
+    states = {name: store(part.state_dict(), dtype) for name, part in (("dit", dit), ("vae", vae), ("text", text))}
     tensors = {f"{part}.{name}": v.contiguous() for part, state in states.items() for name, v in state.items()}
     described = {
         "format": FORMAT,
@@ -137,11 +133,11 @@ def _described(name: str, tensors: dict[str, Tensor], text: str) -> Checkpoint:
         }
         checkpoint = Checkpoint(
             DiTConfig(**described["dit"]),
-            parts["dit"],
+            unpack(parts["dit"], torch.bfloat16),
             VAEConfig.from_dict(described["vae"]),
             unpack(parts["vae"]),
             TextConfig.from_dict(described["text"]),
-            parts["text"],
+            unpack(parts["text"], torch.bfloat16),
             described.get("info"),
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
