@@ -19,8 +19,13 @@ from pathlib import Path
 from . import entry, setup
 
 # where the name to import is not the package's
-IMPORT_NAMES = {"types-PyYAML": "yaml-stubs", "types-tqdm": "tqdm-stubs", "opencv-python-headless": "cv2",
-                "c2pa-python": "c2pa"}
+IMPORT_NAMES = {
+    "types-PyYAML": "yaml-stubs",
+    "types-tqdm": "tqdm-stubs",
+    "opencv-python-headless": "cv2",
+    "c2pa-python": "c2pa",
+    "pytest-xdist": "xdist",
+}
 
 
 def in_own_environment() -> bool:
