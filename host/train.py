@@ -19,6 +19,7 @@ STEPS = {
     "latents": ("training.latents", "render scenes and encode them with the VAE"),
     "footage": ("training.footage.encode", "encode a folder of videos with captions, beside the scenes or instead"),
     "text": ("training.train_text", "teach the text encoder the words of the captions"),
+    "caption": ("training.train_caption", "train the captioner of Caption Video on the latents and their captions"),
     "dit": ("training.train_dit", "train the transformer and the text encoder on the latents"),
     "lora": ("training.train_lora", "fit a LoRA for ComfyUI's stock loader to clips of your own"),
     "judge": ("training.judges.train", "train the networks that read clips for ./spacetime evaluate"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from ..models.captioner import CaptionerConfig
 from ..models.dit import DiTConfig
 from ..models.text import TextConfig
 from ..models.vae import VAEConfig
@@ -134,6 +135,27 @@ class TrainText(Schedule):
 
 
 @dataclass(frozen=True)
+class TrainCaption(Schedule):
+    """How the captioner is trained on latents and their captions."""
+
+    minutes: float = 30.0
+    muon_lr: float = 0.01
+    adam_lr: float = 1e-3
+    sample_every: int = 0
+    latents: str = "runs/latents"
+    checkpoint: str = "weights/spacetime-nano.safetensors"  # whose VAE made them, or the folder of a VAE run
+    world: str = "first"  # whose words are written: first, nano or full, as given to train latents
+    clips: int = 64  # in a batch
+    captions: int = 3  # of each clip in a batch
+    dense: bool = True  # learn a clip's longer captions; false: all of them
+    chinese: float = 0.3  # share of Chinese captions, where a clip has any
+    images: float = 0.1  # share of batches that show the first frame only
+    crop: float = 0.8  # smallest share of a side that is shown
+    noise: float = 0.3  # largest standard deviation of the noise on the latents
+    shard: str = "no"
+
+
+@dataclass(frozen=True)
 class Train:
     """How each part is trained."""
 
@@ -141,6 +163,7 @@ class Train:
     lora: TrainLoRA = field(default_factory=TrainLoRA)
     vae: TrainVAE = field(default_factory=TrainVAE)
     text: TrainText = field(default_factory=TrainText)
+    caption: TrainCaption = field(default_factory=TrainCaption)
 
 
 @dataclass(frozen=True)
@@ -150,6 +173,7 @@ class Settings:
     dit: DiTConfig = field(default_factory=DiTConfig)
     vae: VAEConfig = field(default_factory=VAEConfig)
     text: TextConfig = field(default_factory=TextConfig)
+    captioner: CaptionerConfig = field(default_factory=CaptionerConfig)
     train: Train = field(default_factory=Train)
 
     def __post_init__(self) -> None:
@@ -160,7 +184,7 @@ class Settings:
             raise SettingError(
                 f"dit.channels = {self.dit.channels}, vae.channels = {self.vae.channels}: must be the same"
             )
-        for name, config in (("dit", self.dit), ("text", self.text)):
+        for name, config in (("dit", self.dit), ("text", self.text), ("captioner", self.captioner)):
             if config.dim % (2 * config.heads):
                 raise SettingError(
                     f"{name}.dim = {config.dim}: must be a multiple of 2 x {name}.heads = {2 * config.heads}"
