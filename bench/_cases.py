@@ -28,6 +28,17 @@ def own_process(module: str, arguments: Sequence[str], title: str) -> dict[str, 
     return figures
 
 
+def listed(checkpoint: str) -> str:
+    """Return the name by which nodes load a checkpoint; the folder of a file is made known first. Needs the host."""
+    path = Path(checkpoint)
+    if path.is_file():
+        import folder_paths
+
+        folder_paths.add_model_folder_path("spacetime", str(path.parent.absolute()), is_default=True)
+        return path.name
+    return checkpoint
+
+
 def peak_rss() -> float:
     """Largest resident set of this process so far, in MiB."""
     status = Path("/proc/self/status")

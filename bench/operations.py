@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How well operations meet the videos they start from, against chaining on the last frame, which users do today.
 
-    python -P host/entry.py bench.operations [--steps 20] [--clips FILE ...] [--json FILE]
+    ./spacetime bench operations [--steps 20] [--clips FILE ...] [--seconds 60] [--checkpoint NAME|FILE] [--json FILE]
 
 Each clip is extended by two seconds and looped by a bridge. "seam": the difference between the last original frame and
 the first new one, over the largest difference between neighbouring frames of the clip itself (1: no larger than the
 clip's own motion). "sharpness": detail of the first new frame over that of the last original one. "moved": the
-difference from the first to the fourth new frame over that of four of the clip's own (0 would be a still).
+difference from the first to the fourth new frame over that of four of the clip's own (0 would be a still). "Loop Video,
+where it closes" is the jump from a loop's last frame to its first. A second table is that of ``bench drift`` at the
+settings of Long Video's defaults, for a video of ``--seconds`` (0: none): what is left of its begin, memory and time.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import numpy as np
 
 from ..host.comfy import find_host
 from ..host.runner import Runner
+from ._cases import listed
 
 INPUTS = Path(__file__).resolve().parent.parent / "workflows" / "inputs"
 PROMPTS = {
@@ -37,25 +40,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--clips", type=Path, nargs="+", default=sorted(INPUTS.glob("*.mp4")))
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the video that may drift; 0: none")
+    parser.add_argument("--checkpoint", default="spacetime-nano.safetensors", help="a listed name, or a file")
     parser.add_argument("--json", type=Path, help="also write the figures of every clip to this file")
     options = parser.parse_args()
     Runner(find_host(), flags=["--verbose", "WARNING"])  # enters the host
     import torch
 
     with torch.inference_mode():
-        rows = [measure(clip, options.steps) for clip in options.clips]
+        rows = [measure(clip, options.steps, options.checkpoint) for clip in options.clips]
     print(
         f"{len(rows)} clips, {options.steps} steps\n\n| way | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}"
     )
     for way in rows[0]:
         means = [np.mean([row[way][name] for row in rows]) for name in COLUMNS]
         print(f"| {way} | {' | '.join(f'{mean:.2f}' for mean in means)} |")
+    report: dict[str, Any] = {clip.stem: row for clip, row in zip(options.clips, rows, strict=True)}
+    if options.seconds:
+        print()
+        report["drift"] = drifted(options)
     if options.json:
-        report = {clip.stem: row for clip, row in zip(options.clips, rows, strict=True)}
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def measure(path: Path, steps: int) -> dict[str, dict[str, float]]:
+def measure(path: Path, steps: int, checkpoint: str) -> dict[str, dict[str, float]]:
     """Figures of each way for one clip."""
     from comfy_api.latest import InputImpl
 
@@ -63,7 +71,7 @@ def measure(path: Path, steps: int) -> dict[str, dict[str, float]]:
     from ..video.reader import read_frames
 
     folders.register()
-    model, clip, vae = loader.load(folders.BUNDLED)
+    model, clip, vae = loader.load(listed(checkpoint))
     positive, negative = (
         clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (PROMPTS.get(path.stem, ""), "")
     )
@@ -94,6 +102,15 @@ def measure(path: Path, steps: int) -> dict[str, dict[str, float]]:
         source = frames if forward else frames[::-1]
         rows[way] = figures(source, result, seconds)
     return rows
+
+
+def drifted(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Print the table of ``bench drift`` for Long Video's defaults and for chaining, and return its rows."""
+    from . import drift
+
+    return drift.compare(drift.read_options(
+        ["--seconds", f"{options.seconds:g}", "--steps", str(options.steps), "--checkpoint", options.checkpoint]
+    ))  # fmt: skip
 
 
 def figures(original: np.ndarray, result: np.ndarray, seconds: float) -> dict[str, float]:

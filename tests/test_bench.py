@@ -8,6 +8,7 @@ import json
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -87,3 +88,35 @@ def test_the_doctor_names_the_video_encoders_in_hardware_that_opened(tmp_path):
     assert none.level == "ok" and "none works here (tried: h264_qsv)" in none.found
     (without,) = doctor.check_encoders({"encoders": None}, tmp_path / "python")
     assert without.level == "bad" and "pip install av" in without.mend
+
+
+def drift_settings(drift, **more):
+    given = {"way": "Long Video", "noise": 0.0, "context": 1.0, "hold": 0.0, "seconds": 20.0, "steps": 1, "seed": 1}
+    given |= {"chunk": 2.0, "size": 16, "fps": 4.0, "prompt": "", "subject": "", "checkpoint": "", "keep": ""}
+    return drift.Settings(**given | more)
+
+
+def test_drift_is_measured_between_the_first_chunk_and_the_end():
+    drift = importlib.import_module("comfyui_spacetime.bench.drift")
+    look, random = drift.Look(drift_settings(drift)), np.random.default_rng(0)
+    pattern = random.integers(-40, 40, (16, 16, 1))
+    for index in range(80):  # grows brighter and loses half of its contrast; jumps by 6 levels every two seconds
+        level = 60 + index // 2 + 6 * (index // 8)
+        frame = np.repeat(level + pattern * (1 if index < 40 else 0.5), 3, 2)
+        look.at(np.clip(frame, 0, 255).astype(np.uint8))
+    joints = set(range(8, 80, 8))
+    found = look.figures(joints, set(range(2, 80, 2)) - joints)
+    assert found["contrast"] == pytest.approx(0.5, abs=0.02) == pytest.approx(found["detail"], abs=0.02)
+    assert found["colour"] == pytest.approx(82, abs=2)  # the last five seconds against the first two
+    assert found["seam"] == pytest.approx(7, abs=1.5) and np.isnan(found["subject"])
+    assert [len(curve) for name, curve in found["curves"].items() if name in ("colour", "motion")] == [4, 4]
+
+
+def test_drift_asks_for_the_subject_in_every_part_after_the_first_chunk(monkeypatch):
+    drift = importlib.import_module("comfyui_spacetime.bench.drift")
+    names = iter(["red panda", "red panda", "train", "train"])
+    monkeypatch.setattr(drift, "judge", lambda fps: lambda clip: next(names))
+    look = drift.Look(drift_settings(drift, subject="red panda", seconds=8.0))
+    for _ in range(32):
+        look.at(np.zeros((16, 16, 3), np.uint8))
+    assert look.figures({8}, {4})["subject"] == pytest.approx(1 / 3)
