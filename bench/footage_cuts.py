@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..training.footage.cuts import Cut, correlation, difference, find_cuts, thumbnail
 from ..training.world import draw_scene, render
+from ..video.cuts import Cut, correlation, difference, find_cuts, thumbnail
 from ..video.reader import read_frames
 
 Frames = NDArray[np.uint8]

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ..training.footage.clips import Options, cut_out, view, windows
-from ..training.footage.cuts import find_cuts
 from ..training.footage.filters import FILTERS
 from ..training.footage.hashes import distance, signature
 from ..training.world import CAMERAS, draw_scene, render
+from ..video.cuts import find_cuts
 from ..video.reader import probe, read_frames
 from .footage_cuts import move_over
 

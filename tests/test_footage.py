@@ -16,10 +16,10 @@ from footage_kit import FPS, HEIGHT, WIDTH, shot, subtitle, write, write_raw
 
 from comfyui_spacetime.training.footage import clips as clip_module
 from comfyui_spacetime.training.footage.clips import Options, read_clips, view, windows
-from comfyui_spacetime.training.footage.cuts import Cut
 from comfyui_spacetime.training.footage.hashes import Index
 from comfyui_spacetime.training.footage.listing import FootageError, Video, list_folder
 from comfyui_spacetime.training.footage.report import FileLine, Report
+from comfyui_spacetime.video.cuts import Cut
 
 SHORT = Options(most=17, least=9)
 

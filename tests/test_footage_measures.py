@@ -11,10 +11,10 @@ pytest.importorskip("cv2", reason="training needs opencv: pip install '.[trainin
 
 from footage_kit import FPS, dissolve, shot, subtitle
 
-from comfyui_spacetime.training.footage.cuts import Cut, find_cuts
 from comfyui_spacetime.training.footage.filters import FILTERS, judge
 from comfyui_spacetime.training.footage.hashes import NEAR, distance, signature
 from comfyui_spacetime.training.footage.overlay import overlaid_letters
+from comfyui_spacetime.video.cuts import Cut, find_cuts
 
 
 def cuts(*parts):

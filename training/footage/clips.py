@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.geometry import Compression
+from ...video.cuts import Cut, find_cuts
 from ...video.errors import VideoError
 from ...video.frames import as_rate
 from ...video.reader import read_frames
 from ...video.timing import read_timing
-from .cuts import Cut, find_cuts
 from .damage import check_whole
 from .filters import FILTERS, Finding, judge
 from .hashes import NEAR, Index, Known, signature

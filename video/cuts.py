@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Thumb = NDArray[np.float32]
 
@@ -51,8 +51,8 @@ def thumbnail(frame: NDArray[np.uint8]) -> Thumb:
     height, width = frame.shape[:2]
     scale = SIDE / max(height, width)
     size = (max(6, round(width * scale)), max(6, round(height * scale)))
-    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb).astype(np.float32)
+    small = Image.fromarray(frame).resize(size, Image.Resampling.BOX)
+    return np.asarray(small.convert("YCbCr"), np.float32)
 
 
 class CutDetector:
@@ -77,10 +77,19 @@ class CutDetector:
             if self.count > width and is_mixture(list(self.thumbs)[-width - 1 :]):
                 self._note(self.count - 1 - width, self.count - 1)
 
+    @property
+    def settled(self) -> int:
+        """Frames before this one are judged for good: nothing that is still to come changes a cut before it."""
+        return self.count - 1 - max(self.widths[-1], LOOK)
+
     def finish(self) -> list[Cut]:
         """Return all cuts in order, after the last frame."""
         for index in range(max(0, self.count - LOOK), self.count):
             self._judge(index)
+        return self.cuts()
+
+    def cuts(self) -> list[Cut]:
+        """Return the cuts found so far in order; those before frame ``settled`` stay."""
         # Frames at the ends of a mixture are the scenes themselves; a hard cut inside would have ruled it out.
         cuts = [Cut(a + 1, b) for a, b in self.gradual]
         cuts += [Cut(i, i) for i in self.hard if not any(a <= i <= b for a, b in self.gradual)]
