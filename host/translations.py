@@ -2,7 +2,8 @@
 """The texts of the nodes in the languages of ``locales/``, and what of them is missing or older than the English.
 
 ``python -P host/entry.py host.translations`` writes ``locales/en/nodeDefs.json`` from the nodes and lists the faults of
-the other languages; ``--accept`` notes that their texts now say what the English ones say.
+the other languages, those of the error sentences (``host/sentences.py``) too; ``--accept`` notes that their texts now
+say what the English ones say.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from . import sentences
 from .setup import ROOT
 
 LOCALES = ROOT / "locales"
@@ -107,7 +109,7 @@ def main(arguments: list[str]) -> int:
     for language in LANGUAGES:
         if "--accept" in arguments:
             accept(language, english)
-        found += faults(language, english)
+        found += faults(language, english) + sentences.faults(language)
     sys.stdout.writelines(f"{line}\n" for line in found)
     return 1 if found else 0
 

@@ -12,6 +12,8 @@ from host_fixtures import READY
 from test_browser import artefacts  # noqa: F401
 from test_parity import front_end_version
 
+from comfyui_spacetime.host import sentences
+
 pytestmark = [pytest.mark.browser, pytest.mark.host]
 
 WAIT = 120_000
@@ -30,6 +32,18 @@ OPEN = """kind => {
 SAID = """async ([part, text, separator]) => {
     const words = await import('/extensions/ComfyUI-Spacetime/words.js');
     return words.translated(part, text, separator);
+}"""
+
+FAIL = """async () => {
+    app.graph.clear();
+    app.graph.add(LiteGraph.createNode('SpacetimeVerifyVideo'));
+    const ended = new Promise(resolve => app.api.addEventListener('execution_error', resolve, {once: true}));
+    await app.queuePrompt(0, 1);
+    return (await ended).detail.exception_message;
+}"""
+SAY_ALL = """async texts => {
+    const errors = await import('/extensions/ComfyUI-Spacetime/errors.js');
+    return texts.map(errors.translatedError);
 }"""
 
 
@@ -56,3 +70,20 @@ def test_nodes_and_widgets_speak_the_language(
     assert "frames" not in page.evaluate(SAID, ["says", "33 frames, 4.12 s at 8 fps", ", "])
     assert going_on in page.locator(".spacetime-fields select").inner_text()
     page.screenshot(path=artefacts / f"storyboard_{code}.png")
+
+
+def test_an_error_is_said_in_the_language(language: tuple[str, str, str], chromium_page: Any, artefacts: Path) -> None:
+    """Each sentence is known by its own template, and what was filled in comes through; a real one is shown."""
+    page, ours = chromium_page, sentences.read(language[0])["sentences"]
+    filled = [sentences.BLANK.sub(lambda found: f"<{found[0][1:-1]}>", text) for text in ours]
+    wanted = [sentences.BLANK.sub(lambda found: f"<{found[0][1:-1]}>", text) for text in ours.values()]
+    assert page.evaluate(SAY_ALL, filled) == wanted
+    inner = 'The picture [x.png] of the shot "a dog runs" cannot be used. There is no file "x.png" in /in: choose one '
+    said = page.evaluate(SAY_ALL, [inner + "from the list, or upload it.", "Something else."])
+    assert not any(word in said[0] for word in ("cannot", "There", "choose")) and said[1] == "Something else."
+
+    shown = ours["There is nothing to verify: choose a file, or connect a video that is one."]
+    assert page.evaluate(FAIL) == shown
+    page.get_by_text(shown).first.wait_for(timeout=WAIT)
+    page.screenshot(path=artefacts / f"error_{language[0]}.png")
+    page.keyboard.press("Escape")

@@ -3,7 +3,8 @@
 
 A new or changed node needs: ``python -P host/entry.py host.translations`` (writes the English texts, lists what the
 other languages lack; write that, then the same with ``--accept``), help pages ``web/docs/ID.md``, ``ID/zh.md`` and
-``ID/zh-TW.md``, and ``.venv/bin/python tests/node_pictures.py`` (it needs Chromium).
+``ID/zh-TW.md``, and ``.venv/bin/python tests/node_pictures.py`` (it needs Chromium). A new error sentence needs its
+translations in ``web/errors/zh.json`` and ``zh-TW.json``; the first command lists those, too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import node_pictures
 import pytest
 
-from comfyui_spacetime.host import translations
+from comfyui_spacetime.host import sentences, translations
 from comfyui_spacetime.host.translations import ENGLISH, LANGUAGES, NODES, WORDS, flat
 
 DOCS = Path(__file__).resolve().parent.parent / "web" / "docs"
@@ -98,6 +99,28 @@ def test_what_is_translated_of_the_servers_words_is_what_the_server_says(root: P
     for key, template in translations.read(ENGLISH, WORDS)["spacetime"][part].items():
         pieces = [piece for piece in re.split(r"\{\w+\}|(?=: leave)", template) if len(piece) > 1]
         assert all(any(piece in text for text in sources) for piece in pieces), f"{part}.{key}: {template}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_with_which_a_node_fails_is_said_in_a_language(language: str) -> None:
+    faults = sentences.faults(language)
+    assert not faults, listed(faults)
+
+
+def test_the_words_that_are_put_into_sentences_are_those_of_the_sources(root: Path) -> None:
+    sources = {text for room in sentences.ROOMS for text in said_in(root / room)}
+    for template in sentences.read("zh")["words"]:
+        pieces = [piece for piece in sentences.BLANK.split(template) if len(piece) > 1]
+        assert all(any(piece in text for text in sources) for piece in pieces), template
+    assert sentences.read("zh")["words"].keys() == sentences.read("zh-TW")["words"].keys()
+
+
+def test_a_sentence_that_is_new_or_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentences, "raised", lambda: {"There is no file {0}.", "It rains on {0}."})
+    faults = sentences.faults("zh")
+    assert "web/errors/zh.json lacks 'It rains on {0}.'" in faults
+    assert any("has 'The video has no frames.', which is gone" in fault for fault in faults)
+    assert not any("There is no file {0}." in fault for fault in faults)
 
 
 def page_of(kind: str, language: str) -> Path:

@@ -15,7 +15,7 @@ export async function loadWords() {
   }
 }
 
-function language() {
+export function language() {
   return app.extensionManager?.setting?.get("Comfy.Locale") ?? FALLBACK;
 }
 
@@ -49,7 +49,10 @@ export function translated(part, text, separator) {
   return text.split("\n").map((line) => line.split(separator).map(again).join(joined)).join("\n");
 }
 
-function patternOf(template) {
-  const escaped = template.replace(/[.*+?^$()|[\]\\]/g, "\\$&");
-  return new RegExp(`^${escaped.replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`);
+// A template as an expression with a group for each name. That of a number is called blank0, blank1 ... and takes what
+// it can, since it may be a whole sentence.
+export function patternOf(template) {
+  const escaped = template.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const named = (_, name) => (/^\d/.test(name) ? `(?<blank${name}>[^]+)` : `(?<${name}>.+?)`);
+  return new RegExp(`^${escaped.replace(/\\\{(\w+)\\\}/g, named)}$`);
 }
