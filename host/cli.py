@@ -21,6 +21,7 @@ COMMANDS = {
     "render": ("render", "render_command", "make a video from a prompt, or run a workflow file"),
     "serve": ("serve", "serve_command", "start ComfyUI with Spacetime, for the browser"),
     "expand": ("expand", "expand_command", "make a dense prompt of a short one"),
+    "caption": ("caption", "caption_command", "tell what a video shows, or caption a folder of videos"),
     "train": ("train", "train_command", "train the model, one step at a time"),
     "evaluate": ("evaluate", "evaluate_command", "score a checkpoint on prompts it was never trained on"),
     "world": ("world", "world_command", "show the scenes that training renders, on a contact sheet"),

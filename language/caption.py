@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -70,6 +71,14 @@ class Part:
     stop: int
     frames: Frames
     cut: bool
+
+    @classmethod
+    def of(cls, frames: Iterable[NDArray[np.uint8]]) -> Part:
+        """All frames of a stream as one part; MOST of them where there are more, as rounding may bring."""
+        whole = list(islice(frames, 2 * MOST))
+        if not whole:
+            raise EngineError("There are no frames to describe.")
+        return cls(0, len(whole), np.stack(whole[:MOST]), True)
 
 
 def rate_of(seconds: float, way: str) -> float:

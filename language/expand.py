@@ -32,7 +32,7 @@ class Request:
     """What is to be expanded. ``language`` is "en", "zh" or "" for that of the prompt, ``length`` one of LENGTHS.
 
     ``images`` are JPEG files in memory, for engines that see; ``checkpoint`` names the weights whose words are used by
-    a style of this project's own models.
+    a style of this project's own models. ``describes``: a caption of the images is asked for, no prompt.
     """
 
     prompt: str
@@ -42,6 +42,7 @@ class Request:
     language: str = ""
     images: tuple[bytes, ...] = ()
     checkpoint: Path | None = None
+    describes: bool = False
 
     @property
     def target(self) -> str:

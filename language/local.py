@@ -20,43 +20,55 @@ from .expand import EngineError, Progress, Request
 
 ENCODERS = frozenset({"t5", "t5encoder", "clip", "bert", "nomic-bert", "umt5"})  # GGUF files that write no text
 SUFFIX = ".gguf"
+OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
 @dataclass
 class LanguageModel:
-    """A loaded model. ``net`` is a module of transformers that generates; ``name`` is what it is called in messages."""
+    """A loaded model. ``net`` is a module of transformers that generates; ``name`` is what it is called in messages.
+
+    ``processor`` is what prepares pictures for it, for one that sees.
+    """
 
     name: str
     net: Any
     tokenizer: Any
+    processor: Any = None
 
 
-def find_models(folders: Iterable[Path]) -> dict[str, Path]:
+def find_models(folders: Iterable[Path], fits: Callable[[Path], bool] | None = None) -> dict[str, Path]:
     """Text-generation models below some folders by name: folders of safetensors, and GGUF files.
 
-    Only names of this list are ever loaded, so that no name leaves the folders.
+    ``fits`` tells by its config.json whether a folder is meant; then no GGUF files are. Only names of this list are
+    ever loaded, so that no name leaves the folders.
     """
     found: dict[str, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             continue
         for path in sorted(folder.rglob("*")):
-            generates = _is_causal(path) if path.name == "config.json" else _is_gguf(path)
+            if path.name == "config.json":
+                generates = (fits or is_causal)(path)
+            else:
+                generates = fits is None and _is_gguf(path)
             if generates:
                 place = path.parent if path.name == "config.json" else path
                 found.setdefault(place.relative_to(folder).as_posix(), place)
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def _is_causal(config: Path) -> bool:
+def is_causal(config: Path) -> bool:
     """Whether a folder holds a causal language model in safetensors."""
-    if not any(config.parent.glob("*.safetensors")):
-        return False
+    return any(str(kind).endswith("ForCausalLM") for kind in described(config).get("architectures") or ())
+
+
+def described(config: Path) -> dict[str, Any]:
+    """What a config.json says of the safetensors beside it; nothing where it cannot be read or there are none."""
     try:
-        kinds = json.loads(config.read_text(encoding="utf-8")).get("architectures") or ()
-    except (OSError, ValueError, AttributeError):
-        return False
-    return any(str(kind).endswith("ForCausalLM") for kind in kinds)
+        found = json.loads(config.read_text(encoding="utf-8")) if any(config.parent.glob("*.safetensors")) else {}
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _is_gguf(path: Path) -> bool:
@@ -82,7 +94,7 @@ def load_model(name: str, path: Path, dtype: torch.dtype) -> LanguageModel:
     except ImportError as error:
         raise EngineError(f"The engine local needs the package transformers: {error}.") from error
     transformers_logging.disable_progress_bar()
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    options: dict[str, Any] = dict(OFFLINE)
     folder = path
     if path.suffix.lower() == SUFFIX:
         folder, options = path.parent, options | {"gguf_file": path.name}
@@ -144,8 +156,10 @@ def _ids(encoded: Any) -> torch.Tensor:
     return torch.as_tensor(ids)
 
 
-def generate(model: LanguageModel, ids: torch.Tensor, most: int, seed: int, progress: Progress) -> str:
-    """Continue ids (1, L) by at most ``most`` tokens and return them as text."""
+def generate(
+    model: LanguageModel, ids: torch.Tensor, most: int, seed: int, progress: Progress, **more: torch.Tensor
+) -> str:
+    """Continue ids (1, L) by at most ``most`` tokens and return them as text; ``more`` is what else the model sees."""
     from transformers.generation.streamers import BaseStreamer
 
     class Heard(BaseStreamer):
@@ -172,8 +186,8 @@ def generate(model: LanguageModel, ids: torch.Tensor, most: int, seed: int, prog
     with torch.inference_mode(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         model.net.generate(
-            ids, attention_mask=torch.ones_like(ids), streamer=heard, max_new_tokens=most, do_sample=True,
-            temperature=0.3, top_p=0.9, repetition_penalty=1.15,
+            ids, **{"attention_mask": torch.ones_like(ids), **more}, streamer=heard,
+            max_new_tokens=most, do_sample=True, temperature=0.3, top_p=0.9, repetition_penalty=1.15,
             pad_token_id=model.tokenizer.pad_token_id or model.tokenizer.eos_token_id or 0,
         )  # fmt: skip
     return heard.text()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io as bytes_io
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +12,6 @@ import comfy.model_management as mm
 import folder_paths
 import torch
 from comfy_api.latest import io, ui
-from PIL import Image
 from server import PromptServer
 from torch import Tensor
 
@@ -25,6 +23,7 @@ from ..language.server import ServerEngine, find_server
 from ..language.storyboard import is_storyboard, parse_storyboard
 from ..language.styles import LANGUAGES, LENGTHS, style_named, styles
 from ..video.frames import to_bytes, to_floats
+from ..video.still import jpeg
 from .errors import InputError
 from .language_model import FIRST, ClipEngine, fetcher, language_models
 from .schema import CATEGORY, inp, schema
@@ -32,7 +31,6 @@ from .video_input import VideoStream
 
 ENGINES = ("rules", "local", "server")
 SHOWN = 4  # frames of a video that an engine is shown
-LONGEST = 768  # pixels of their longer side
 PACE = 0.2  # seconds between two texts sent to the front end
 
 
@@ -121,7 +119,7 @@ class ExpandPrompt(io.ComfyNode):
             )
         request = Request(
             prompt, style_named(style), length, seed, LANGUAGES[language],
-            () if images is None else tuple(jpeg(frame) for frame in images),
+            () if images is None else tuple(jpeg(frame) for frame in to_bytes(images)),
         )  # fmt: skip
         try:
             text, negative, told = written(request, engines, Told(getattr(cls.hidden, "unique_id", None)))
@@ -193,15 +191,6 @@ def seen(image: Tensor | None, video: Any) -> Tensor | None:
     count = min(SHOWN, stream.count)
     rate = Fraction(count * stream.rate, stream.count)
     return torch.stack([to_floats(frame).float() for _, frame in zip(range(count), stream.frames(rate), strict=False)])
-
-
-def jpeg(image: Tensor) -> bytes:
-    """A picture (H, W, 3) in 0..1 as a JPEG file of at most LONGEST pixels on its longer side."""
-    picture = Image.fromarray(to_bytes(image))
-    picture.thumbnail((LONGEST, LONGEST))
-    file = bytes_io.BytesIO()
-    picture.save(file, "JPEG", quality=90)
-    return file.getvalue()
 
 
 NODES = [ExpandPrompt]

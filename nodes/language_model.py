@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Language models for Expand Prompt: found in the host's folders, run under its memory management."""
+"""Language models for Expand Prompt and Caption Video: found in the host's folders, run under its memory management."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..language.chat import cleaned, messages, room
 from ..language.expand import EngineError, Progress, Request
 from ..language.local import LanguageModel, find_models, load_model
+from ..language.vision import find_vision_models, load_vision_model
 from .errors import InputError
 from .precision import cpu_has_bfloat16
 
@@ -34,7 +35,16 @@ def register() -> None:
 
 def language_models() -> dict[str, Path]:
     """The text-generation models in the host's folders by name."""
-    return find_models(Path(folder) for key in FOLDERS for folder in folder_paths.get_folder_paths(key))
+    return find_models(_folders())
+
+
+def vision_models() -> dict[str, Path]:
+    """The vision-language models in the host's folders by name."""
+    return find_vision_models(_folders())
+
+
+def _folders() -> Iterator[Path]:
+    return (Path(folder) for key in FOLDERS for folder in folder_paths.get_folder_paths(key))
 
 
 def fetcher(name: str) -> Callable[[], LanguageModel]:
@@ -49,7 +59,21 @@ def fetcher(name: str) -> Callable[[], LanguageModel]:
     chosen = next(iter(known)) if name == FIRST else name
     if chosen not in known:
         raise InputError(f"There is no language model {name!r}: choose one of {', '.join(known)}.")
-    return lambda: _hosted(chosen, known[chosen]).ready()
+    return lambda: _hosted(chosen, known[chosen], load_model).ready()
+
+
+def vision_fetcher(name: str) -> Callable[[], LanguageModel]:
+    """The same for a model that sees. Raises InputError for a name that is not listed."""
+    known = vision_models()
+    if not known:
+        raise InputError(
+            f"There is no vision-language model in {os.path.join(folder_paths.models_dir, KEY)}: put the folder of one "
+            "there (config.json, safetensors, processor), connect a CLIP that sees, or choose the engine own or server."
+        )
+    chosen = next(iter(known)) if name == FIRST else name
+    if chosen not in known:
+        raise InputError(f"There is no vision-language model {name!r}: choose one of {', '.join(known)}.")
+    return lambda: _hosted(chosen, known[chosen], load_vision_model).ready()
 
 
 class _Shell(nn.Module):
@@ -76,12 +100,12 @@ class Hosted:
 _kept: dict[tuple[str, int], Hosted] = {}  # the one used last, so that the next prompt does not load it again
 
 
-def _hosted(name: str, path: Path) -> Hosted:
+def _hosted(name: str, path: Path, load: Callable[[str, Path, torch.dtype], LanguageModel]) -> Hosted:
     key = (str(path), path.stat().st_mtime_ns)
     if key not in _kept:
         _kept.clear()
         with torch.inference_mode(False):
-            model = load_model(name, path, _dtype(mm.text_encoder_device()))
+            model = load(name, path, _dtype(mm.text_encoder_device()))
             patcher = comfy.model_patcher.ModelPatcher(
                 _Shell(model.net), load_device=mm.text_encoder_device(), offload_device=mm.text_encoder_offload_device()
             )

@@ -134,10 +134,12 @@ def test_a_server_is_asked_with_pictures_and_its_text_taken(inprocess, serve, mo
 def test_frames_of_a_video_are_spread_over_it(inprocess):
     from comfy_api.latest import InputImpl
 
-    from comfyui_spacetime.nodes.expand import jpeg, seen
+    from comfyui_spacetime.nodes.expand import seen
+    from comfyui_spacetime.video.frames import to_bytes
+    from comfyui_spacetime.video.still import jpeg
 
     pictures = seen(None, InputImpl.VideoFromFile(str(WORKFLOW.parent / "inputs" / "turtle_beach.mp4")))
-    assert pictures is not None and pictures.shape[0] == 4 and jpeg(pictures[0])[:2] == b"\xff\xd8"
+    assert pictures is not None and pictures.shape[0] == 4 and jpeg(to_bytes(pictures[0]))[:2] == b"\xff\xd8"
     assert (pictures[0] - pictures[-1]).abs().mean() > 0.001
 
 

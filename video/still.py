@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames as picture files in memory, for models that look at pictures."""
+"""Frames for models that look at them: small enough, and as picture files in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 
 from PIL import Image
 
-from .frames import Frame
+from .frames import Frame, legal_size
 
 LONGEST = 768  # pixels of the longer side
 
@@ -21,7 +21,7 @@ def jpeg(frame: Frame, longest: int = LONGEST) -> bytes:
     return file.getvalue()
 
 
-def smaller(width: int, height: int, longest: int = LONGEST) -> tuple[int, int]:
-    """Width and height of a picture that is scaled down to at most ``longest`` pixels on its longer side."""
-    scale = min(1.0, longest / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def bounded(width: int, height: int, pixels: int, multiple: int) -> tuple[int, int]:
+    """The size nearest to that of a picture, in multiples of ``multiple``, scaled down to about ``pixels`` in all."""
+    scale = min(1.0, (pixels / (width * height)) ** 0.5)
+    return legal_size(round(width * scale), round(height * scale), multiple)
