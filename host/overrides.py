@@ -32,8 +32,7 @@ def apply_setting(
     ``take_input`` copies a file into the host's input folder and returns its name there: it is called where the
     input takes an uploaded file and the value is the path of one.
     """
-    if "=" not in setting:
-        raise OverrideError(f'--set "{setting}" has no "="; write --set "Node title.input=value".')
+    check_form(setting)
     for target, text in _splits(setting, "="):
         places = _places(prompt, object_info, target)
         if places:
@@ -42,6 +41,12 @@ def apply_setting(
                 set_input(prompt, object_info, node, name, value)
             return
     raise OverrideError(_no_such_target(prompt, object_info, setting.partition("=")[0].strip()))
+
+
+def check_form(setting: str) -> None:
+    """Raise OverrideError for a setting that fits no workflow at all."""
+    if "=" not in setting:
+        raise OverrideError(f'--set "{setting}" has no "="; write --set "Node title.input=value".')
 
 
 def _as_upload(widget: Widget | None, text: str, take_input: Callable[[Path], str] | None) -> str:

@@ -18,9 +18,9 @@ import click
 from .errors import Cancelled, ExecutionFailed
 from .graph import WorkflowError
 from .outputs import VIDEO_SUFFIXES, Delivery, free_name, partial_file
-from .overrides import apply_setting
+from .overrides import apply_setting, check_form
 from .progress import ProgressView, install_log
-from .shorthands import Shorthands
+from .shorthands import Shorthands, read_size
 from .workflow import Prompt, load_workflow, to_api
 from .writeback import workflow_as_run
 
@@ -56,6 +56,7 @@ def render_command(what: str | None, settings: tuple[str, ...], out: str | None,
     reached = signal.SIGINT
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what nodes print must not mix with the results
+            check_options(settings, options["size"])
             workflow, text = choose_workflow(what, options["prompt"])
             delivery = Delivery(out) if out else None
             backend = connect(options["server"], options["verbose"])
@@ -85,6 +86,14 @@ def fail(message: str, status: int = 1) -> NoReturn:
     """End the program with a sentence on stderr."""
     click.echo(f"spacetime: {message}", err=True)
     sys.exit(status)
+
+
+def check_options(settings: tuple[str, ...], size: str | None) -> None:
+    """Raise WorkflowError for what fits no workflow, before a host is loaded for seconds."""
+    if size is not None:
+        read_size(size)
+    for setting in settings:
+        check_form(setting)
 
 
 def choose_workflow(what: str | None, prompt: str | None) -> tuple[dict[str, Any], str | None]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from .graph import ObjectInfo
@@ -32,6 +33,31 @@ RATE_INPUTS = ("fps", "frame_rate")
 CONDITIONING_INPUTS = ("positive", "conditioning")
 CUSTOM_ASPECT = "custom"
 STOCK_FPS = 24.0  # of CreateVideo, for workflows that save single pictures and name no rate
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """An aspect ratio: width by height, and as it was written (16:9)."""
+
+    value: float
+    text: str
+
+
+Size = tuple[int, int] | Ratio | int  # width and height, a ratio, the side of a square
+
+
+def read_size(text: str) -> Size:
+    """Return what --size says. Raises OverrideError for anything else."""
+    size = text.strip().lower()
+    exact = re.fullmatch(r"(\d+)\s*[x×*]\s*(\d+)", size)
+    ratio = re.fullmatch(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", size)
+    if exact:
+        return int(exact[1]), int(exact[2])
+    if ratio and float(ratio[1]) > 0 and float(ratio[2]) > 0:
+        return Ratio(float(ratio[1]) / float(ratio[2]), size)
+    if size.isdecimal() and int(size) > 0:
+        return int(size)
+    raise OverrideError(f'--size takes WIDTHxHEIGHT, a ratio as 16:9, or a side as 256, not "{text}".')
 
 
 class Shorthands:
@@ -66,8 +92,9 @@ class Shorthands:
 
     def set_size(self, size: str) -> None:
         """Set the picture's size: ``WIDTHxHEIGHT``, an aspect ratio ``16:9``, or the side of the square ``256``."""
+        wanted = read_size(size)
         for node in self._latents("--size"):
-            self._size_one(node, size.strip().lower())
+            self._size_one(node, wanted)
 
     def set_seconds(self, seconds: float) -> None:
         """Set the clip's length."""
@@ -157,17 +184,13 @@ class Shorthands:
         kinds = {name: split_spec(spec)[0] for name, spec in input_specs(definition)}
         return {"width", "height"} <= kinds.keys() and "LATENT" not in kinds.values()
 
-    def _size_one(self, node: str, size: str) -> None:
-        exact = re.fullmatch(r"(\d+)\s*[x×*]\s*(\d+)", size)
-        ratio = re.fullmatch(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", size)
-        if exact:
-            self._exact(node, int(exact[1]), int(exact[2]))
-        elif ratio and float(ratio[1]) > 0 and float(ratio[2]) > 0:
-            self._ratio(node, size, float(ratio[1]) / float(ratio[2]))
-        elif size.isdecimal() and int(size) > 0:
-            self._square(node, int(size))
+    def _size_one(self, node: str, size: Size) -> None:
+        if isinstance(size, tuple):
+            self._exact(node, *size)
+        elif isinstance(size, Ratio):
+            self._ratio(node, size)
         else:
-            raise OverrideError(f'--size takes WIDTHxHEIGHT, a ratio as 16:9, or a side as 256, not "{size}".')
+            self._square(node, size)
 
     def _exact(self, node: str, width: int, height: int) -> None:
         aspect = self._aspect_input(node, CUSTOM_ASPECT)
@@ -176,13 +199,13 @@ class Shorthands:
         self._set(node, "width", self._snapped(node, "width", width))
         self._set(node, "height", self._snapped(node, "height", height))
 
-    def _ratio(self, node: str, text: str, ratio: float) -> None:
-        aspect = self._aspect_input(node, text)
+    def _ratio(self, node: str, ratio: Ratio) -> None:
+        aspect = self._aspect_input(node, ratio.text)
         if aspect:
-            self._set(node, aspect, text)
+            self._set(node, aspect, ratio.text)
             return
         area = self._area(node)
-        self._exact(node, round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio)))
+        self._exact(node, round(math.sqrt(area * ratio.value)), round(math.sqrt(area / ratio.value)))
 
     def _square(self, node: str, side: int) -> None:
         if self._widget(node, "size"):

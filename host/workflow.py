@@ -65,7 +65,8 @@ def load_workflow(path: Path) -> dict[str, Any]:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise WorkflowError(
-            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}. "
+            "A workflow is a whole file, as ComfyUI exports it."
         ) from None
     if isinstance(data, dict) and isinstance(data.get("prompt"), dict) and is_api_format(data["prompt"]):
         data = data["prompt"]  # the body of a request to the server

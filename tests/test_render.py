@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from graphs import api, clip, picture
+
+from comfyui_spacetime.host.render import render_command
 
 pytestmark = pytest.mark.host
 ENTRY = Path(__file__).resolve().parent.parent / "host" / "entry.py"
@@ -68,6 +71,21 @@ def test_a_failure_is_a_sentence_and_status_1(server: str, tmp_path: Path, graph
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--size", "abc"], '--size takes WIDTHxHEIGHT, a ratio as 16:9, or a side as 256, not "abc".'),
+        (["--set", "steps"], '--set "steps" has no "="'),
+    ],
+)
+def test_what_fits_no_workflow_is_told_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+):
+    monkeypatch.setattr("comfyui_spacetime.host.render.connect", None)
+    done = CliRunner().invoke(render_command, ["a dog", *arguments])
+    assert done.exit_code == 1 and sentence in done.stderr
 
 
 def test_a_missing_file_is_told_before_anything_is_loaded(tmp_path: Path):
