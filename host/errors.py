@@ -12,6 +12,12 @@ from .workflow import Prompt
 
 __all__ = ["Cancelled", "ExecutionFailed", "InvalidPrompt", "require_known_types", "validation_message"]
 
+# exceptions whose message needs no name in front: plain ones, and those of this pack
+SENTENCES = {
+    "", "ValueError", "RuntimeError", "ExecutionBlocked",
+    "InputError", "VideoError", "CheckpointError", "CaptionerError", "StoryboardError", "EngineError",
+}  # fmt: skip
+
 
 class InvalidPrompt(WorkflowError):
     """The host refuses the graph before running it."""
@@ -112,7 +118,7 @@ def _sentence(prompt: Prompt, node: str, fault: dict[str, Any], object_info: Obj
         return f"{where} has a broken link; connect it again."
     if kind == "custom_validation_failed":
         reason = str(fault.get("details") or "").removeprefix(f"{name} - ")
-        return f"{where}: {reason or 'the node refuses this value'}."
+        return f"{where}: {(reason or 'the node refuses this value').removesuffix('.')}."
     if kind == "dependency_cycle":
         return f"The links form a circle at {prompt.describe(node)}: {fault.get('details')}."
     return f"{where}: {fault.get('message')} ({fault.get('details')})."
@@ -147,6 +153,6 @@ def execution_failure(prompt: Prompt, data: dict[str, Any]) -> ExecutionFailed:
     node = str(data.get("node_id"))
     reason = str(data.get("exception_message") or "").strip() or "no reason given"
     kind = str(data.get("exception_type") or "").rpartition(".")[2]
-    shown = reason if kind in ("ValueError", "RuntimeError", "", "ExecutionBlocked") else f"{kind}: {reason}"
+    shown = reason if kind in SENTENCES else f"{kind}: {reason}"
     trace = tuple(str(line).rstrip("\n") for line in data.get("traceback") or ())
     return ExecutionFailed(f"{prompt.describe(node)} failed: {shown}", node, trace)

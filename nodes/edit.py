@@ -158,8 +158,8 @@ def _latent_span(original: Original, line: Timeline, span: tuple[float, float]) 
     end = min(end, original.count) if end else original.count
     if start >= end:
         raise InputError(
-            f"The time range from {span[0]:g} s to {float(end / original.rate):g} s holds no frame of the video, which "
-            f"has {original.seconds(original.count)}."
+            f"The time range from {span[0]:g} s to {float(end / original.rate):.2f} s holds no frame of the video, "
+            f"which has {original.seconds(original.count)}."
         )
     return line.latent_of(start), line.latent_of(end - 1) + 1
 

@@ -136,7 +136,7 @@ def chromium() -> Iterator[Any]:
 def chromium_page(chromium: Any, server: str) -> Iterator[Any]:
     """A page with the front end of ``server`` ready; one for all tests of a module, so load your own graph first."""
     page = chromium.new_page(viewport={"width": 1400, "height": 900})
-    page.goto(server, wait_until="domcontentloaded")
+    page.goto(server, wait_until="domcontentloaded", timeout=180_000)
     page.wait_for_function(READY, timeout=180_000)
     yield page
     page.close()

@@ -13,11 +13,11 @@ import pytest
 from graphs import api, clip, editor_picture, picture
 from PIL import Image
 
-from comfyui_spacetime.host.errors import Cancelled, ExecutionFailed, InvalidPrompt
+from comfyui_spacetime.host.errors import Cancelled, ExecutionFailed, InvalidPrompt, execution_failure
 from comfyui_spacetime.host.outputs import Delivery
 from comfyui_spacetime.host.overrides import apply_setting
 from comfyui_spacetime.host.render import stop_on_signal, write_sheet
-from comfyui_spacetime.host.workflow import to_api
+from comfyui_spacetime.host.workflow import Prompt, to_api
 
 pytestmark = pytest.mark.host
 
@@ -114,6 +114,20 @@ def test_a_failing_node_is_named_with_its_reason(inprocess: Any):
         run(inprocess, {"7": api("TestFails", message="no paint left")})
     assert failure.value.node == "7"
     assert any("host_nodes" in line or "raise ValueError" in line for line in failure.value.details)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("pack.nodes.errors.InputError", "the clip is too short."),
+        ("pack.video.errors.VideoError", "the clip is too short."),
+        ("KeyError", "KeyError: the clip is too short."),
+    ],
+)
+def test_what_this_pack_says_needs_no_name_of_an_exception(kind: str, shown: str):
+    prompt = Prompt({"7": api("TestFails")})
+    told = {"node_id": "7", "exception_message": "the clip is too short.", "exception_type": kind}
+    assert str(execution_failure(prompt, told)).endswith(f"failed: {shown}")
 
 
 def test_a_failing_save_leaves_no_half_file_and_keeps_finished_ones(inprocess: Any, host_base: Path):
