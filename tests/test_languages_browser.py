@@ -47,7 +47,7 @@ SAY_ALL = """async texts => {
 }"""
 
 
-@pytest.fixture(params=[("zh", "故事板", "继续"), ("zh-TW", "故事板", "繼續")])
+@pytest.fixture(scope="module", params=[("zh", "故事板", "继续"), ("zh-TW", "故事板", "繼續")])
 def language(request: Any, chromium_page: Any) -> Iterator[tuple[str, str, str]]:
     """The page in another language, and some of its words."""
     page = chromium_page
