@@ -121,12 +121,3 @@ def test_doctor_finds_torch_and_the_host(comfy_host, capsys):
     assert found["torch"]["level"] == "ok"
     assert found["ComfyUI"]["found"].startswith(comfy_host.version)
     assert code == int(any(entry["level"] == "bad" for entry in found.values()))
-
-
-@pytest.mark.host
-@pytest.mark.slow
-def test_doctor_finds_the_packs_nodes_in_the_host(comfy_host):
-    answer = doctor.ask(comfy_host, "nodes")
-    assert isinstance(answer, dict), answer
-    assert {"SpacetimeLoadModel", "SpacetimeSampler", "SpacetimeDecodeVideo"} <= set(answer["ours"])
-    assert answer["warnings"] == []

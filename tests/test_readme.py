@@ -113,13 +113,14 @@ def test_the_first_command_sets_up_a_clean_copy_and_writes_a_video_and_its_conta
 @pytest.mark.host
 def test_the_readmes_other_commands_run_in_the_copy(clean_copy):
     """Renders with options, doctor and setup; those with a placeholder for the reader's own things are left out."""
-    ran = []
+    said = {}
     for environ, arguments in readme_commands()[1:]:
         concrete = not PLACEHOLDERS.search(shlex.join([*arguments, *environ.values()]))
-        if concrete and arguments[0] in ("render", "doctor", "setup") and arguments not in ran:
-            run(clean_copy, arguments, environ)
-            ran.append(arguments)
-    assert "doctor" in [arguments[0] for arguments in ran]
+        line = shlex.join(arguments)
+        if concrete and arguments[0] in ("render", "doctor", "setup") and line not in said:
+            said[line] = run(clean_copy, arguments, environ)
+    assert {"SpacetimeLoadModel", "SpacetimeSampler", "SpacetimeDecodeVideo"} <= set(said["doctor"].split())
+    assert "everything needed is there" in said["doctor"] and "note  pack" not in said["doctor"]
 
 
 @pytest.mark.slow
