@@ -14,6 +14,7 @@ class SpacetimeExtension(ComfyExtension):
         from . import (
             draft,
             expand,
+            experts,
             folders,
             language_model,
             latent,
@@ -35,6 +36,7 @@ class SpacetimeExtension(ComfyExtension):
             latent.EmptySpacetimeLatent,
             sampler.SpacetimeSampler,
             draft.DraftThenFinal,
+            experts.TwoExperts,
             *video.NODES,
             *load_video.NODES,
             *save_video.NODES,

@@ -18,8 +18,8 @@ from comfyui_spacetime.video.reader import probe
 pytestmark = pytest.mark.host
 FOLDER = Path(__file__).resolve().parent.parent / "workflows"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
-FAMILIES = {"wan22": "wan22", "ltx": "ltxv", "hunyuan": "hunyuan15"}
-FOREIGN = [name for name in NAMES if name.split("_")[0] in FAMILIES]
+FAMILIES = {"wan22": "wan22", "wan22_14b": "wan_i2v", "ltx": "ltxv", "hunyuan": "hunyuan15"}
+FOREIGN = [name for name in NAMES if name.rpartition("_")[0] in FAMILIES]
 # loader: which outputs of TestDouble its own are
 LOADERS = {
     "UNETLoader": (0,), "CLIPLoader": (1,), "DualCLIPLoader": (1,), "VAELoader": (2,), "CLIPVisionLoader": (3,),
@@ -163,7 +163,7 @@ FRAMES = {"extend": 33, "loop": 33, "connect": 58, "animate": 17}
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_it_runs_with_a_small_random_model_in_place_of_its_files(inprocess: Any, host_base: Path, name: str) -> None:
-    prefix, operation = name.split("_")
+    prefix, _, operation = name.rpartition("_")
     (host_base / "input").mkdir(exist_ok=True)
     film(host_base / "input" / "small.mp4", frames=25, size=(64, 64))
     prompt = to_api(load_workflow(FOLDER / f"{name}.json"), inprocess.object_info)
