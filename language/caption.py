@@ -115,5 +115,5 @@ def written(shots: Iterable[Shot], way: str) -> str:
 
 def plain(text: str) -> str:
     """A caption that stays one where it stands behind a shot's times: in one line, and no shot or picture in it."""
-    text = " ".join(text.split()).lstrip("[#")
+    text = " ".join(text.split()).lstrip("[# ")
     return re.sub(r"\s+/\s+", ", ", text) if any(SHOT.match(part) for part in re.split(r"\s+/\s+", text)) else text

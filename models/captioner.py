@@ -187,17 +187,16 @@ class Captioner(nn.Module):
             steps = self(clip, ids, chosen)[:, -1].float().log_softmax(-1)
             best = (scores[:, None] + steps).flatten().topk(2 * beams)
             rows, pieces = best.indices // steps.shape[1], best.indices % steps.shape[1]
-            over = pieces == PAD
+            over, said = pieces == PAD, ids.shape[1] + 1
             ended += [
-                (float(score) / (ids.shape[1] + 1), ids[row].tolist())
-                for score, row, end in zip(best.values, rows, over, strict=True) if end
-            ]  # fmt: skip
-            if len(ended) >= beams:
-                break
+                (float(best.values[i]) / said, ids[rows[i]].tolist()) for i in over[:beams].nonzero()[:, 0].tolist()
+            ]
             on = (~over).nonzero()[:beams, 0]
             ids, scores = torch.cat([ids[rows[on]], pieces[on, None]], 1), best.values[on]
+            if ended and max(ended)[0] >= float(scores[0]) / said:
+                break
         ended = ended or [(float(scores[0]), ids[0].tolist())]
-        return spoken(max(ended, key=lambda found: found[0])[1], self.config.pieces)
+        return spoken(max(ended)[1], self.config.pieces)
 
 
 def frame_times(frames: int, fps: float, time: int) -> Tensor:

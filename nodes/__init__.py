@@ -12,6 +12,7 @@ class SpacetimeExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return the nodes."""
         from . import (
+            caption,
             draft,
             expand,
             experts,
@@ -30,6 +31,7 @@ class SpacetimeExtension(ComfyExtension):
 
         folders.register()
         language_model.register()
+        caption.register()
         routes.register()
         return [
             loader.LoadSpacetimeModel,
@@ -43,4 +45,5 @@ class SpacetimeExtension(ComfyExtension):
             *verify_video.NODES,
             *operations.NODES,
             *expand.NODES,
+            *caption.NODES,
         ]
