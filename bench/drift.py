@@ -141,10 +141,11 @@ def measure(settings: Settings) -> dict[str, Any]:
 
         folders.register()
         with torch.inference_mode():
-            kit = Kit(settings)
+            kit, look = Kit(settings), Look(settings)
+            look.load()
+            count = round(settings.seconds * settings.fps)
             idle, begin = peak_rss(), time.process_time()
             frames, joints, starts = (kit.chained if settings.way == CHAINED else kit.long)()
-            look, count = Look(settings), round(settings.seconds * settings.fps)
             name = f"{settings.way}-{settings.noise:g}-{settings.context:g}-{settings.hold:g}-{settings.seed}.mp4"
             target = Path(settings.keep or base) / name.replace(" ", "_")
             with VideoWriter(target, fps=settings.fps, quality="high") as writer:
@@ -242,6 +243,11 @@ class Look:
     _part: list[Frame] = field(default_factory=list)
     _judge: Callable[[np.ndarray], str] | None = None
 
+    def load(self) -> None:
+        """Load the judge, if it is to be asked."""
+        if self.settings.subject and self._judge is None:
+            self._judge = judge(self.settings.fps)
+
     def at(self, frame: Frame) -> None:
         """Take the next frame, uint8 (H, W, 3)."""
         picture = frame.astype(np.float32)
@@ -252,11 +258,10 @@ class Look:
         self.changes.append(0.0 if self._last is None else float(np.abs(picture - self._last).mean()))
         self._last = picture
         self._part.append(frame)
-        if self.settings.subject and len(self._part) >= PART * self.settings.fps:
-            self._judge = self._judge or judge(self.settings.fps)
-            self.seen.append(self._judge(np.stack(self._part)) == self.settings.subject)
-            self._part = []
-        elif not self.settings.subject:
+        if len(self._part) >= PART * self.settings.fps:
+            self.load()
+            if self._judge is not None:
+                self.seen.append(self._judge(np.stack(self._part)) == self.settings.subject)
             self._part = []
 
     def figures(self, joints: set[int], starts: set[int]) -> dict[str, Any]:
