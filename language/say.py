@@ -20,7 +20,6 @@ GAIT_MOTIONS = {"none": ("still", "sway", "spin"), "roll": ("roll right", "roll 
 COURSES = {"left": "to the left", "right": "to the right", "up": "upwards", "down": "downwards",
            "closer": "towards us", "away": "away"}  # fmt: skip
 COURSES_ZH = {"left": "向左", "right": "向右", "up": "向上", "down": "向下", "closer": "朝我们", "away": "向远处"}
-ACTS_ZH = {"still": "静止不动"}
 
 
 class Said:

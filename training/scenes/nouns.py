@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 GROUPS = ("animals", "vehicles", "food", "things", "people at work")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey")
-GAITS = ("walk", "fly", "swim", "ride", "roll", "none")
 
 PAINTED = ("red", "yellow", "green", "blue", "purple", "pink", "black", "white")  # what can be lacquered or dyed
 COATS = ("brown", "black", "white", "grey", "orange")  # natural coats of animals

@@ -8,8 +8,6 @@ import numpy as np
 from .canvas import Canvas
 from .stage import FAR, GROUND, MID, NEAR, Stage, flowers, fringe, pebbles, row, shade, sky, tufts
 
-GRASS = (0.40, 0.68, 0.28)
-
 
 def meadow(s: Stage, rng: np.random.Generator) -> None:
     """Green hills with flowers under a wide sky."""
