@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,3 +87,11 @@ def test_batches_are_about_equally_much_work(batches):
 def test_the_same_random_numbers_draw_the_same_batch(batches):
     one, two = (batches.draw(np.random.default_rng([0, 7, 1]), 0.5) for _ in range(2))
     assert torch.equal(one.x, two.x) and torch.equal(one.plan.told, two.plan.told) and torch.equal(one.ids, two.ids)
+
+
+def test_short_captions_may_take_the_place_of_dense_ones(batches):
+    rng, clips = np.random.default_rng(0), batches.clips[(5, 8, 8)]
+    batches.options = replace(batches.options, short=1.0, dropped_text=0.0)
+    assert {batches.words(clips, 0, 5, rng) for _ in range(5)} == {"a red panda"}
+    clips.texts[0] = {"clip": ["a dog", "a dog runs to the left"]}
+    assert {batches.words(clips, 0, 5, rng) for _ in range(5)} == {"a dog"}

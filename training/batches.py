@@ -110,5 +110,8 @@ class Batches:
         if rng.random() < self.options.dropped_text:
             return ""
         texts = clips.texts[index]
-        options = (texts.get("image") if frames == 1 else None) or texts["clip"]
+        short = self.options.short > 0 and rng.random() < self.options.short
+        options = (texts.get("image") if frames == 1 or short else None) or texts["clip"]
+        if short and "image" not in texts:
+            options = [min(options, key=len)]
         return misspell(options[int(rng.integers(len(options)))], rng, self.options.misspelt)
