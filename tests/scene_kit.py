@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from comfyui_spacetime.training import world
+from comfyui_spacetime.training.judges import shapes
 from comfyui_spacetime.training.scenes import canvas, places, props, sprites, take
 
 
@@ -36,7 +37,7 @@ def thicket(code: str) -> np.ndarray:
 
 def forget() -> None:
     """Empty the caches of pictures."""
-    for cached in (sprites.sprite, canvas.scenery, places.layers, props.screen, take._lit, world._sprite):
+    for cached in (sprites.sprite, canvas.scenery, places.layers, props.screen, take._lit, world._sprite, shapes.poses):
         cached.cache_clear()
 
 

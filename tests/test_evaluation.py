@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -15,7 +16,19 @@ pytest.importorskip("cv2", reason="training needs opencv: pip install '.[trainin
 
 from comfyui_spacetime.host import evaluate, train
 from comfyui_spacetime.training import worlds
-from comfyui_spacetime.training.evaluation import ask, command, intervals, joins, makers, prompts, questions, table
+from comfyui_spacetime.training.evaluation import (
+    ask,
+    command,
+    intervals,
+    joins,
+    makers,
+    options,
+    plan,
+    prompts,
+    questions,
+    table,
+    work,
+)
 from comfyui_spacetime.training.judges import nets
 from comfyui_spacetime.training.scenes.config import full, nano
 from comfyui_spacetime.training.scenes.draw import held_out
@@ -78,10 +91,14 @@ def test_chinese_prompts_and_free_wording_ask_for_the_same_scenes():
     assert all(p.text.isascii() for p in asked["English"])
 
 
+ROWS = ("motion", "camera", "English prompts")
+
+
 def test_a_prompt_that_two_rows_ask_for_is_made_once():
-    chosen = [q for q in questions.QUESTIONS if q.row in ("motion", "English prompts", "camera")]
+    chosen = [q for q in questions.QUESTIONS if q.row in ROWS]
     drawn = ask.draw_all(chosen, nano(), 5, 80)
-    assert len({p for own in drawn.values() for p in own}) == 5
+    motion, camera, english = (next(own for q, own in drawn.items() if q.row == row) for row in ROWS)
+    assert motion == english and set(motion) & set(camera)
 
 
 def plain(count=3, name="plain"):
@@ -119,7 +136,7 @@ def test_a_changed_scene_is_not_what_the_prompt_says(change, name, look):
 
 
 @drawn
-def test_a_model_with_shuffled_text_is_the_same_clips_held_against_other_prompts():
+def test_a_model_with_shuffled_text_is_the_same_clips_held_against_other_prompts(tmp_path):
     """A question that only the right scene satisfies: always right, and never with shuffled text."""
     shown = {}
 
@@ -134,11 +151,13 @@ def test_a_model_with_shuffled_text_is_the_same_clips_held_against_other_prompts
         *(lambda world: 0.0, lambda world: makers.Others()),
     )
     own = prompts.draw_prompts(prompts.Need(), nano(), 4)
-    answers = ask.ask(Remembering(), nets.Judge(), {question: own}, nano(), "test")[question]
+    tasks = ask.tasks(Remembering, nets.Judge(), {question: own}, nano(), tmp_path, "test")
+    found = work.work_together(tasks, (), "")[tmp_path]
+    answers = ask.answers(found, "test")["which"]
     assert answers.right == [1.0] * 4 and answers.shuffled == [0.0] * 12
 
 
-@pytest.mark.parametrize("kind", command.JOINS)
+@pytest.mark.parametrize("kind", options.JOINS)
 @drawn
 def test_the_worlds_own_frames_have_no_seam_and_a_cut_has_one(kind):
     gaps = list(joins.gaps_of(kind, prompts.draw_prompts(joins.MOVING, nano(), 3)))
@@ -164,28 +183,33 @@ def random_judge(tmp_path):
 
 @drawn
 def test_a_quick_run_of_a_tiny_random_model_gives_the_whole_table(random_judge, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "DRIFT", (4, 6))
+    monkeypatch.setattr(plan, "DRIFT", (4, 6))
     checkpoint, out = write_tiny_checkpoint(tmp_path / "tiny.safetensors"), tmp_path / "table.json"
     words = ["--checkpoint", checkpoint, "--judge", random_judge, "--json", out, "--samples", 2, "--steps", 1]
-    command.main([str(w) for w in [*words, "--rollouts", 1, "--quick"]])
+    words += ["--work", tmp_path / "work", "--processes", 1, "--rollouts", 1, "--quick"]
+    command.main([str(w) for w in words])
     rows = {row["row"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
     named = {q.row for q in questions.QUESTIONS}
-    named |= {f"{kind} {what}" for kind in command.JOINS for what in ("seam", "content")}
+    named |= {f"{kind} {what}" for kind in options.JOINS for what in ("seam", "content")}
     assert named | {"drift over 4 s", "drift over 6 s", "VAE reconstruction 256x256"} <= set(rows)
     assert rows["object"]["samples"] == 2 and 0 <= rows["object"]["value"] <= 100
     assert rows["count"]["value"] is None and "one of each thing" in rows["count"]["note"]
     assert rows["extension seam"]["value"] > 0 and rows["extension seam"]["unit"] == "x own motion"
     assert "| object |" in capsys.readouterr().out
+    monkeypatch.setattr(ask, "_measure", None)  # asked for again, nothing is measured again
+    out.unlink()
+    command.main([str(w) for w in words])
+    assert {row["row"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]} == rows
 
 
 def test_a_checkpoint_of_the_first_world_lacks_what_it_never_learnt(monkeypatch):
     class Known:
         info, text_config = {}, None
 
-    assert command.trained_in(Known()) == "scenes"
+    assert plan.trained_in(Known()) == "scenes"
     Known.text_config = type("Config", (), {"pieces": worlds.words("first")})
-    assert command.trained_in(Known()) == "first"
-    assert command.restrict_to_first(nano()).places == command.SHARED_PLACES
+    assert plan.trained_in(Known()) == "first"
+    assert plan.restrict_to_first(nano()).places == plan.SHARED_PLACES
 
 
 def test_ceilings_and_controls_come_from_a_table_written_before(tmp_path):
@@ -195,16 +219,47 @@ def test_ceilings_and_controls_come_from_a_table_written_before(tmp_path):
         table.Row("loop seam", 1.5, "x own motion"),
     ]
     table.write_json(tmp_path / "table.json", rows, {})
-    found = command.read_references(tmp_path / "table.json")
+    found = table.read_references(tmp_path / "table.json")
     assert found == {"object": (pytest.approx(0.99), pytest.approx(0.05)), "count": (None, None)}
     (tmp_path / "other.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(command.RunError, match=r"other\.json is no table"):
-        command.read_references(tmp_path / "other.json")
+    with pytest.raises(table.RunError, match=r"other\.json is no table"):
+        table.read_references(tmp_path / "other.json")
+
+
+def test_what_a_stopped_process_left_is_kept_and_the_rest_is_measured(tmp_path):
+    made = []
+    tasks = [work.Task(tmp_path, f"task {k}", lambda k=k: made.append(k) or k * k) for k in range(4)]
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "task%201").touch()  # somebody began it and was stopped
+    (tmp_path / "part-1.jsonl").write_text('\n{"task": "task 2", "result": 4}\n{"task": "task 3", "res')
+    found = work.work_together(tasks, (), "")
+    assert found == {tmp_path: {f"task {k}": k * k for k in range(4)}} and made == [0, 1, 3]
+
+
+def test_two_processes_share_the_work(tmp_path):
+    tasks = [work.Task(tmp_path, f"task {k}", lambda k=k: k) for k in range(3)]
+    (tmp_path / "claims").mkdir()
+    work.work(tasks[:2], 1)
+    work.work(tasks, 0)
+    assert work.results(tmp_path) == {"task 0": 0, "task 1": 1, "task 2": 2}
+    assert (tmp_path / "part-0.jsonl").read_text().count("result") == 1
+
+
+def test_a_clip_serves_many_rows():
+    drawn = ask.draw_all([q for q in questions.QUESTIONS if not prompts.NEEDS[q.need].lacks(nano())], nano(), 20, 80)
+    english = {q.row: own for q, own in drawn.items() if q.wording == "English"}
+    assert all(len(own) == 20 for own in english.values())
+    assert len({p for own in english.values() for p in own}) < 60
+    asked = Counter(p.scene.shots[0].actors[0].motions[0] for p in english["motion"])
+    assert set(asked) == set(nano().motions) and set(asked.values()) == {2}
+    assert [p.scene for q, own in drawn.items() if q.wording == "Chinese" for p in own] == [
+        p.scene for p in english["motion"]
+    ]
 
 
 def test_no_samples_are_refused(capsys):
     with pytest.raises(SystemExit) as error:
-        command.read_options(["--samples", "0"])
+        options.read_options(["--samples", "0"])
     assert error.value.code == 2 and "--samples 0: must be at least 1" in capsys.readouterr().err
 
 

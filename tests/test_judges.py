@@ -60,7 +60,7 @@ def test_a_camera_move_is_measured_from_pixels(camera):
 @drawn
 def test_a_motion_is_named_though_the_camera_moves(motions):
     clip, cover, _ = filmed(motions, camera=("pan right",))
-    assert motion.name_motion(measured(clip, cover)[1], MOTIONS, 8.0) == motions
+    assert motion.name_motion([measured(clip, cover)[1]], MOTIONS, 8.0) == motions
 
 
 @drawn
@@ -68,21 +68,21 @@ def test_falling_snow_moves_neither_the_camera_nor_the_thing():
     clip, cover, _ = filmed(weather="snow", place="desert")
     camera, path = measured(clip, cover)
     assert motion.name_camera(camera, CAMERAS, 8.0) == ("still",)
-    assert motion.name_motion(path, MOTIONS, 8.0) == ("still",)
+    assert motion.name_motion([path], MOTIONS, 8.0) == ("still",)
 
 
 @drawn
 def test_frames_in_a_random_order_are_no_motion_at_all():
     clip, cover, _ = filmed(("right",))
     order = np.random.default_rng(1).permutation(17)
-    assert motion.name_motion(measured(clip[order], cover[order])[1], MOTIONS, 8.0) == ()
+    assert motion.name_motion([measured(clip[order], cover[order])[1]], MOTIONS, 8.0) == ()
 
 
 @drawn
 def test_what_is_mirrored_goes_the_other_way():
     clip, cover, _ = filmed(("right",))
     mirrored = measured(np.ascontiguousarray(clip[:, :, ::-1]), np.ascontiguousarray(cover[:, :, ::-1]))
-    assert motion.name_motion(mirrored[1], MOTIONS, 8.0) == ("left",)
+    assert motion.name_motion([mirrored[1]], MOTIONS, 8.0) == ("left",)
 
 
 @drawn

@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..common import log
 from ..judges.nets import Judge
 from ..judges.sight import Sight
 from ..scenes.config import WorldConfig
 from ..scenes.scene import Scene
 from .makers import Maker
-from .prompts import NEEDS, Prompt, draw_prompts
+from .prompts import NEEDS, Pool, Prompt, draw_prompts
 from .questions import Question
+from .work import Task
 
 OTHERS = 4  # scenes of other prompts that a clip is also held against
-TOLD = 60.0  # seconds between two lines of progress
+TOGETHER = 8  # prompts of a task
+
+Prompts = dict[Question, list[Prompt]]
 
 
 @dataclass
@@ -30,40 +36,74 @@ class Answers:
     shuffled: list[float] = field(default_factory=list)
 
 
-def draw_all(questions: Sequence[Question], world: WorldConfig, count: int, limit: int) -> dict[Question, list[Prompt]]:
+def draw_all(questions: Sequence[Question], world: WorldConfig, count: int, limit: int) -> Prompts:
     """The prompts of every question; a question that the world cannot answer has none."""
     drawn: dict[tuple[str, str], list[Prompt]] = {}
-    for question in questions:
+    pool = Pool()
+    for question in sorted(questions, key=lambda q: ORDER.get(q.need, 9)):
         key = (question.need, question.wording)
         need = NEEDS[question.need]
         if key not in drawn:
-            drawn[key] = [] if need.lacks(world) else draw_prompts(need, world, count, question.wording, limit)
+            drawn[key] = [] if need.lacks(world) else draw_prompts(need, world, count, question.wording, limit, pool)
     return {question: drawn[question.need, question.wording] for question in questions}
 
 
-def ask(
-    maker: Maker, judge: Judge, prompts: dict[Question, list[Prompt]], world: WorldConfig, name: str
-) -> dict[Question, Answers]:
-    """Make a clip for every prompt and let every question that it belongs to judge it.
+# Needs whose scenes also serve those that come after them.
+ORDER = {"directed": 0, "camera": 1, "clear": 2, "plain": 3}
 
-    A model with shuffled text makes the same clips for other prompts: each clip is also held against some of those.
-    """
+
+def belonging(prompts: Prompts) -> dict[Prompt, list[Question]]:
+    """The questions that are asked of the clip of each prompt."""
     asked: dict[Prompt, list[Question]] = {}
     for question, own in prompts.items():
         for prompt in own:
             asked.setdefault(prompt, []).append(question)
-    answers = {question: Answers() for question in prompts}
-    told = time.monotonic()
-    for done, (prompt, clip) in enumerate(zip(asked, maker(list(asked)), strict=True), 1):
+    return asked
+
+
+def in_parts(prompts: Sequence[Prompt], size: int = TOGETHER) -> list[list[Prompt]]:
+    """The prompts in parts of one shape and about one size; none has one prompt alone where it need not."""
+    parts: list[list[Prompt]] = []
+    for shape in dict.fromkeys(_shape(p) for p in prompts):
+        same = [p for p in prompts if _shape(p) == shape]
+        edges = np.linspace(0, len(same), -(-len(same) // size) + 1).round().astype(int)
+        parts += [same[first:end] for first, end in pairwise(edges)]
+    return parts
+
+
+def _shape(p: Prompt) -> tuple[int, int, int, float]:
+    return p.width, p.height, p.frames, p.fps
+
+
+def tasks(
+    maker: Callable[[], Maker], judge: Judge, prompts: Prompts, world: WorldConfig, store: Path, name: str
+) -> list[Task]:
+    """Make a clip for every prompt and let every question that it belongs to judge it: tasks of some prompts each.
+
+    A model with shuffled text makes the same clips for other prompts: each clip is also held against some of those.
+    ``maker`` is called when the first clip is wanted.
+    """
+    asked = belonging(prompts)
+    return [
+        Task(store, f"{name} {number}", partial(_measure, maker, judge, part, asked, prompts, world))
+        for number, part in enumerate(in_parts(list(asked)))
+    ]
+
+
+def _measure(
+    maker: Callable[[], Maker], judge: Judge, part: list[Prompt], asked: Mapping[Prompt, list[Question]],
+    prompts: Prompts, world: WorldConfig,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What each question says of each of some prompts' clips: {row: [right, [others]]}."""
+    out = []
+    for prompt, clip in zip(part, maker()(part), strict=True):
         sight = Sight(judge, clip, prompt.fps)
+        found: dict[str, Any] = {}
         for question in asked[prompt]:
-            answers[question].right.append(question.right(sight, prompt.scene, world))
-            for scene in _others(prompt, prompts[question]):
-                answers[question].shuffled.append(question.right(sight, scene, world))
-        if time.monotonic() - told > TOLD:
-            told = time.monotonic()
-            log.info("%s: %d of %d clips", name, done, len(asked))
-    return answers
+            others = [question.right(sight, scene, world) for scene in _others(prompt, prompts[question])]
+            found[question.row] = [question.right(sight, prompt.scene, world), others]
+        out.append(found)
+    return out
 
 
 def _others(prompt: Prompt, prompts: Sequence[Prompt]) -> list[Scene]:
@@ -74,13 +114,28 @@ def _others(prompt: Prompt, prompts: Sequence[Prompt]) -> list[Scene]:
     return [rest[int(i)] for i in chosen]
 
 
-def control_answers(
-    judge: Judge, prompts: dict[Question, list[Prompt]], world: WorldConfig, count: int
-) -> dict[Question, list[float]]:
+def answers(found: Mapping[str, Any], name: str) -> dict[str, Answers]:
+    """The answers by row, of all results of :func:`tasks` of that name."""
+    out: dict[str, Answers] = {}
+    for task in sorted(t for t in found if t.rpartition(" ")[0] == name):
+        for clip in found[task]:
+            for row, (right, others) in clip.items():
+                into = out.setdefault(row, Answers())
+                into.right.append(right)
+                into.shuffled += others
+    return out
+
+
+def control_tasks(judge: Judge, prompts: Prompts, world: WorldConfig, store: Path, count: int) -> list[Task]:
     """How far each question is satisfied by what must not satisfy it, on up to ``count`` prompts."""
-    out: dict[Question, list[float]] = {}
+    out: list[Task] = []
     for question, own in prompts.items():
         chosen = [p for p in own if question.controlled(p.scene)][:count]
-        found = ask(question.control(world), judge, {question: chosen}, world, f"control of {question.row}")
-        out[question] = found[question].right
+        make = partial(question.control, world)
+        out += tasks(make, judge, {question: chosen}, world, store, f"control of {question.row}")
     return out
+
+
+def key_of(prompts: Prompts) -> str:
+    """All that is asked, as a text."""
+    return json.dumps({q.row: [(p.text, p.seed) for p in own] for q, own in prompts.items()}, ensure_ascii=False)

@@ -7,9 +7,11 @@ operations of the nodes (models/edits) make of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,21 +22,24 @@ from ...models.edits.seam import Residual, to_picture
 from ...models.edits.segments import encode_segment
 from ...models.edits.timeline import Timeline
 from ...models.flow import guided, sample, schedule, token_shift
-from ..common import log
 from ..evaluate import Generator, to_uint8
 from ..judges.motion import jumps
 from ..judges.nets import Judge
 from ..judges.sight import Sight
 from ..scenes.config import WorldConfig
 from ..scenes.render import render
+from .ask import in_parts
 from .makers import Model
 from .prompts import Need, Prompt, draw_prompts
 from .table import Row, measured_row, share_row
+from .work import Task
 
 Frames = NDArray[np.uint8]
-KNOWN, MADE = 17, 16  # frames that are known on a side of an extension, and that are made
-SIDES = 9, 8  # frames known before and after a bridge
-TOGETHER = 8  # gaps held in memory
+# With the known ones 17 frames, a length that checkpoints are trained on most.
+KNOWN, MADE = 9, 8  # frames that are known before an extension, and that are made
+SIDES = 5, 4  # frames known before and after a bridge
+ROLLED = 16  # frames that a roll-out adds at a time
+TOGETHER = 4  # gaps of a task, roll-outs that go on side by side
 FADE = 8  # frames over which the detail that the VAE loses fades from made ones
 TIMES = "x own motion"
 CALM = ("still", "jump", "spin", "sway")  # what can be done for a minute
@@ -79,29 +84,35 @@ class ModelFiller:
 
     model: Model
 
-    def __call__(self, gaps: Sequence[Gap]) -> Iterator[Frames]:
-        """Yield the frames."""
-        for gap in gaps:
-            yield self.fill(gap)
-
     @torch.inference_mode()
-    def fill(self, gap: Gap) -> Frames:
+    def __call__(self, gaps: Sequence[Gap]) -> Iterator[Frames]:
         """Encode the known frames, sample what is between, decode it, and give it the detail that the VAE lost."""
-        own, line = self.model.generator, Timeline()
+        own, edits = self.model.generator, [self._edit(gap) for gap in gaps]
+        states = own.text(own.tokenizer.batch([*(g.prompt.text for g in gaps), *[""] * len(gaps)]))
+        known, mask = (torch.cat(parts) for parts in zip(*edits, strict=True))
+        noise = torch.cat(
+            [
+                torch.randn(x.shape, generator=torch.Generator().manual_seed(gap.prompt.seed))
+                for gap, (x, _) in zip(gaps, edits, strict=True)
+            ]
+        )
+
+        def denoise(x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+            return own.dit(x, t, text, gaps[0].prompt.fps)
+
+        sigmas = schedule(self.model.steps, token_shift(known[0, 0].numel() // 4))
+        velocity = guided(denoise, *states.chunk(2), self.model.guidance)
+        for gap, latent in zip(gaps, sample(velocity, noise, sigmas, known, mask).split(1), strict=True):
+            yield faded(decode(own, latent), gap)
+
+    def _edit(self, gap: Gap) -> tuple[torch.Tensor, torch.Tensor]:
+        """The latents that are known of a gap, and where they are not."""
+        line = Timeline()
         position = len(gap.before) + gap.made
         known = encode_segment(self._encode, gap.before, 0, line)
         after = None if gap.after is None else encode_segment(self._encode, gap.after, position, line)
         edit = bridge(known, gap.made // line.ratio, after)
-        states = own.text(own.tokenizer.batch([gap.prompt.text, ""]))
-        noise = torch.randn(edit.samples.shape, generator=torch.Generator().manual_seed(gap.prompt.seed))
-
-        def denoise(x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-            return own.dit(x, t, text, gap.prompt.fps)
-
-        sigmas = schedule(self.model.steps, token_shift(edit.samples[0, 0].numel() // 4))
-        velocity = guided(denoise, states[:1], states[1:], self.model.guidance)
-        latent = sample(velocity, noise, sigmas, edit.samples.float(), edit.mask)
-        return faded(decode(own, latent), gap)
+        return edit.samples.float(), edit.mask
 
     def _encode(self, frames: Frames) -> torch.Tensor:
         vae = self.model.generator.vae
@@ -161,52 +172,120 @@ def kept(gap: Gap, made: Frames, judge: Judge, world: WorldConfig) -> float:
     return float(sight.noun(world.nouns) == shot.actors[0].noun and sight.scenery("place", world.places) == shot.place)
 
 
-def join_rows(kind: str, filler: Filler, judge: Judge, world: WorldConfig, count: int, limit: int) -> list[Row]:
-    """The rows of an operation: its seams, and whether what is made keeps to the thing and the place."""
-    prompts = draw_prompts(MOVING, world, count, limit=limit)
-    fillers: tuple[Filler, ...] = (truth, hard_cuts) if filler is truth else (filler, truth, hard_cuts)
-    seams: list[list[float]] = [[] for _ in fillers]
-    content: list[list[float]] = [[] for _ in fillers]
-    for first in range(0, count, TOGETHER):
-        gaps = list(gaps_of(kind, prompts[first : first + TOGETHER]))
-        for number, fill in enumerate(fillers):
-            for gap, made in zip(gaps, fill(gaps), strict=True):
-                seams[number].append(seam(gap, made))
-                content[number].append(kept(gap, made, judge, world))
+Scores = dict[str, list[tuple[float, float]]]  # by filler: seam and what is kept of each gap
+
+
+def join_tasks(
+    kind: str, prompts: Sequence[Prompt], fillers: Mapping[str, Callable[[], Filler]], judge: Judge,
+    world: WorldConfig, store: Path,
+) -> list[Task]:  # fmt: skip
+    """An operation's gaps, filled by each of the fillers: tasks of some prompts each."""
+    return [
+        Task(store, f"{kind} {number}", partial(_join, kind, part, fillers, judge, world))
+        for number, part in enumerate(in_parts(prompts, TOGETHER))
+    ]
+
+
+def _join(
+    kind: str, prompts: Sequence[Prompt], fillers: Mapping[str, Callable[[], Filler]], judge: Judge, world: WorldConfig
+) -> Scores:
+    gaps = list(gaps_of(kind, prompts))
+    return {
+        name: [(seam(g, m), kept(g, m, judge, world)) for g, m in zip(gaps, filler()(gaps), strict=True)]
+        for name, filler in fillers.items()
+    }
+
+
+def join_rows(kind: str, own: Mapping[str, Any], references: Mapping[str, Any], world: WorldConfig) -> list[Row]:
+    """The rows of an operation: its seams, and whether what is made keeps to the thing and the place.
+
+    ``own`` and ``references`` are results of :func:`join_tasks`: of one filler, and of the truth and of hard cuts.
+    """
+    made = [score for name in own if _is(name, kind) for score in next(iter(own[name].values()))]
+    real, cuts = ([s for name in references if _is(name, kind) for s in references[name][f]] for f in REFERENCES)
     about = "floor: a hard cut to another scene"
     return [
         measured_row(
-            *(f"{kind} seam", TIMES, seams[0]), ceiling=float(np.mean(seams[-2])), floor=float(np.mean(seams[-1])),
+            *(f"{kind} seam", TIMES, [s for s, _ in made]),
+            ceiling=float(np.mean([s for s, _ in real])), floor=float(np.mean([s for s, _ in cuts])),
             note=f"jump at the join over the clip's own mean jump, 1 is none; {about}",
         ),
-        content_row(f"{kind} content", content, world, f"object and place kept in what is made; {about}"),
+        content_row(
+            f"{kind} content", *([k for _, k in scores] for scores in (made, real, cuts)), world,
+            f"object and place kept in what is made; {about}",
+        ),
     ]  # fmt: skip
 
 
-def content_row(name: str, scores: Sequence[list[float]], world: WorldConfig, note: str) -> Row:
-    """The row of what is kept, by scores of the filler (first), of the truth and of what is wrong (last)."""
-    ceiling, wrong = float(np.mean(scores[-2])), float(np.mean(scores[-1]))
+REFERENCES: dict[str, Filler] = {"truth": truth, "cuts": hard_cuts}
+
+
+def _is(task: str, kind: str) -> bool:
+    return task.rpartition(" ")[0] == kind
+
+
+def content_row(
+    name: str, made: list[float], real: list[float], wrong: list[float], world: WorldConfig, note: str
+) -> Row:
+    """The row of what is kept, by scores of the filler, of the truth and of what is wrong."""
+    ceiling, floor = float(np.mean(real)), float(np.mean(wrong))
     chance = 1 / (len(world.nouns) * len(world.places))
-    return share_row(name, scores[0], ceiling=ceiling, floor=wrong, control=wrong, chance=chance, note=note)
+    return share_row(name, made, ceiling=ceiling, floor=floor, control=floor, chance=chance, note=note)
+
+
+def drift_prompts(world: WorldConfig, count: int, limit: int) -> list[Prompt]:
+    """Scenes that go on as they are for a minute."""
+    return draw_prompts(LONG, world, count, limit=limit)
+
+
+def drift_tasks(
+    filler: Callable[[], Filler] | None, prompts: Sequence[Prompt], seconds: Sequence[int], judge: Judge,
+    world: WorldConfig, store: Path,
+) -> list[Task]:  # fmt: skip
+    """Whether thing and place are still there after so many seconds, clip after clip continued from its end; without a
+    filler what the world shows then, and what it shows of another scene."""
+    parts = in_parts(prompts, TOGETHER)
+    if filler is not None:
+        return [
+            Task(store, f"drift {n}", partial(_drift, filler, p, seconds, judge, world)) for n, p in enumerate(parts)
+        ]
+    return [Task(store, f"drift {n}", partial(_still_there, p, seconds, judge, world)) for n, p in enumerate(parts)]
+
+
+def _drift(
+    filler: Callable[[], Filler], prompts: Sequence[Prompt], seconds: Sequence[int], judge: Judge, world: WorldConfig
+) -> dict[str, list[float]]:
+    rolled = roll_out(filler(), prompts, seconds)
+    return {str(at): [_kept(p, m, judge, world) for p, m in zip(prompts, made, strict=True)] for at, made in rolled}
+
+
+def _still_there(
+    prompts: Sequence[Prompt], seconds: Sequence[int], judge: Judge, world: WorldConfig
+) -> dict[str, list[list[float]]]:
+    """For each time: the scores of each scene itself, and of another one."""
+    out: dict[str, list[list[float]]] = {}
+    for at in seconds:
+        ends = [ending(p, at) for p in prompts]
+        others = [*ends[1:], *ends[:1]]
+        out[str(at)] = [[_kept(p, e, judge, world) for p, e in zip(prompts, e, strict=True)] for e in (ends, others)]
+    return out
+
+
+def _kept(p: Prompt, made: Frames, judge: Judge, world: WorldConfig) -> float:
+    return kept(Gap(p, made, len(made), None, made), made, judge, world)
 
 
 def drift_rows(
-    filler: Filler, judge: Judge, world: WorldConfig, count: int, seconds: Sequence[int], limit: int
+    own: Mapping[str, Any] | None, references: Mapping[str, Any], seconds: Sequence[int], world: WorldConfig
 ) -> list[Row]:
-    """Whether thing and place are still there after so many seconds, clip after clip continued from its end."""
-    prompts = draw_prompts(LONG, world, count, limit=limit)
-    scores: dict[int, tuple[list[float], list[float], list[float]]] = {at: ([], [], []) for at in seconds}
-    for number, p in enumerate(prompts):
-        wrong = replace(p, scene=prompts[(number + 1) % len(prompts)].scene)
-        rolled = {} if filler is truth else dict(roll_out(filler, p, seconds))
-        for at in seconds:
-            real = ending(p, at)
-            gap = Gap(p, real, len(real), None, real)
-            for into, made in zip(scores[at], (rolled.get(at, real), real, ending(wrong, at)), strict=True):
-                into.append(kept(gap, made, judge, world))
-        log.info("roll-out %d of %d", number + 1, len(prompts))
+    """The rows of roll-outs, by results of :func:`drift_tasks`; without ``own`` those of the scenes themselves."""
     note = "object and place still there in the last two seconds; floor: another scene"
-    return [content_row(f"drift over {at} s", scores[at], world, note) for at in seconds]
+    rows = []
+    for at in map(str, seconds):
+        real, wrong = ([s for t in references if _is(t, "drift") for s in references[t][at][k]] for k in (0, 1))
+        made = real if own is None else [s for t in own if _is(t, "drift") for s in own[t][at]]
+        rows.append(content_row(f"drift over {at} s", made, real, wrong, world, note))
+    return rows
 
 
 def ending(p: Prompt, seconds: int) -> Frames:
@@ -214,14 +293,14 @@ def ending(p: Prompt, seconds: int) -> Frames:
     return render(p.scene, p.width, p.height, seconds + 1, 1.0)[0][-3:]
 
 
-def roll_out(filler: Filler, p: Prompt, seconds: Sequence[int]) -> Iterator[tuple[int, Frames]]:
-    """Continue a scene's first two seconds again and again; the last two seconds at each of the times asked for."""
-    clip = render(p.scene, p.width, p.height, KNOWN, p.fps)[0]
-    shown, left = len(clip), sorted(seconds)
+def roll_out(filler: Filler, prompts: Sequence[Prompt], seconds: Sequence[int]) -> Iterator[tuple[int, list[Frames]]]:
+    """Continue scenes' beginnings again and again; what was made last at each of the times asked for."""
+    clips = [render(p.scene, p.width, p.height, KNOWN, p.fps)[0] for p in prompts]
+    shown, left = KNOWN, sorted(seconds)
     while left:
-        gap = Gap(replace(p, seed=p.seed + shown), clip, MADE, None, clip)
-        made = next(iter(filler([gap])))
-        clip = np.concatenate([clip, made])[-KNOWN:]
-        shown += len(made)
-        while left and shown >= left[0] * p.fps:
+        gaps = [Gap(replace(p, seed=p.seed + shown), c, ROLLED, None, c) for p, c in zip(prompts, clips, strict=True)]
+        made = list(filler(gaps))
+        clips = [np.concatenate([c, m])[-KNOWN:] for c, m in zip(clips, made, strict=True)]
+        shown += ROLLED
+        while left and shown >= left[0] * prompts[0].fps:
             yield left.pop(0), made

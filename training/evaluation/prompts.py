@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -45,13 +47,17 @@ class Prompt:
 class Need:
     """Which scenes a row asks for: ``changes`` of the world's config, and which of the scenes drawn from it.
 
-    ``lacks`` says what a world's config lacks for it, or nothing.
+    ``lacks`` says what a world's config lacks for it, or nothing; ``kind`` what should be there equally often, and
+    ``kinds`` how many of them a config has.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     wanted: Callable[[Scene], bool] = lambda scene: True
     lacks: Callable[[WorldConfig], str] = lambda config: ""
     frames: int = FRAMES
+    kind: Callable[[Scene], str] = lambda scene: ""
+    kinds: Callable[[WorldConfig], int] = lambda config: 1
+    shared: bool = False  # its scenes show one thing, one motion and one camera move, and serve other such rows, too
 
     def config(self, world: WorldConfig) -> WorldConfig:
         """The config to draw from."""
@@ -59,22 +65,52 @@ class Need:
         return replace(world, **made)
 
 
-def draw_scenes(need: Need, world: WorldConfig, count: int) -> list[Scene]:
-    """Scenes of combinations that training never shows."""
+@dataclass
+class Pool:
+    """Scenes that were drawn already, in English; whoever needs such a scene takes it, so that one clip serves many
+    rows."""
+
+    scenes: list[Scene] = field(default_factory=list)
+
+
+def draw_scenes(need: Need, world: WorldConfig, count: int, pool: Pool | None = None) -> list[Scene]:
+    """Scenes of combinations that training never shows, each of the need's kinds about equally often."""
     config, out = need.config(world), []
-    for seed in range(FIRST_SEED, FIRST_SEED + 60 * count):
-        scene = draw_scene(seed, config, "held out")
-        if need.wanted(scene):
+    many = Counter[str]()
+    drawn = (draw_scene(seed, config, "held out") for seed in range(FIRST_SEED, FIRST_SEED + 60 * count))
+    for scene in chain(pool.scenes if pool else (), drawn):
+        if not (need.wanted(scene) and fits(scene, config)) or scene in out:
+            continue
+        kind = need.kind(scene)
+        if many[kind] < -(-count // max(1, need.kinds(config))):
+            many[kind] += 1
             out.append(scene)
         if len(out) == count:
             break
+    if pool is not None and need.shared:
+        pool.scenes += [scene for scene in out if scene not in pool.scenes]
     return out
 
 
-def draw_prompts(need: Need, world: WorldConfig, count: int, wording: str = "English", limit: int = 80) -> list[Prompt]:
+def fits(scene: Scene, config: WorldConfig) -> bool:
+    """Whether all words of a scene are a config's."""
+    return all(
+        {a.noun for a in s.actors} <= set(config.nouns)
+        and {m for a in s.actors for m in a.motions} <= {*config.motions, "right", "left"}
+        and set(s.camera) <= {*config.cameras, "still"}
+        and s.place in config.places
+        and s.light in config.lights
+        and s.weather in config.weathers
+        for s in scene.shots
+    )
+
+
+def draw_prompts(
+    need: Need, world: WorldConfig, count: int, wording: str = "English", limit: int = 80, pool: Pool | None = None
+) -> list[Prompt]:
     """Prompts for scenes, in texts of at most ``limit`` pieces where that can be: "English", "Chinese" or "free"."""
     out = []
-    for scene in draw_scenes(need, world, count):
+    for scene in draw_scenes(need, world, count, pool if need.shared else None):
         rng = np.random.default_rng([scene.seed, 5])
         if wording == "free":
             text = free_wording(scene, rng, "zh" if rng.random() < 0.25 else "en").text
@@ -104,11 +140,31 @@ def _events(*kinds: str) -> Need:
 
 # By day and in clear weather: what moves is measured against the ground, of which little is seen at night or in snow.
 CLEAR: dict[str, Any] = {"lights": ("day",), "weathers": ("clear",)}
+
+
+def _motion(scene: Scene) -> str:
+    return scene.shots[0].actors[0].motions[0]
+
+
 NEEDS: dict[str, Need] = {
-    "plain": Need(),
-    "clear": Need(CLEAR),
-    "directed": Need({**CLEAR, "motions": lambda world: tuple(m for m in world.motions if m in DIRECTIONS)}),
-    "camera": Need({**CLEAR, "cameras": lambda world: tuple(c for c in world.cameras if c in MEASURED)}),
+    "plain": Need(
+        kind=lambda scene: f"{scene.shots[0].light} {scene.shots[0].weather}",
+        kinds=lambda config: len(config.lights) * len(config.weathers),
+        shared=True,
+    ),
+    "clear": Need(CLEAR, kind=_motion, kinds=lambda config: len(config.motions), shared=True),
+    "directed": Need(
+        {**CLEAR, "motions": lambda world: tuple(m for m in world.motions if m in DIRECTIONS)},
+        kind=_motion,
+        kinds=lambda config: len(config.motions),
+        shared=True,
+    ),
+    "camera": Need(
+        {**CLEAR, "cameras": lambda world: tuple(c for c in world.cameras if c in MEASURED)},
+        kind=lambda scene: scene.shots[0].camera[0],
+        kinds=lambda config: len(config.cameras),
+        shared=True,
+    ),
     "look": Need({"look": 6 / 7}, lacks=_without("looks", "one look only")),
     "colour": Need(
         {"colour": 1.0, "nouns": _coloured},

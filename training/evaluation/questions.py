@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,17 +13,16 @@ import numpy as np
 
 from ..judges.motion import jumps, misfit
 from ..judges.nets import NAMES
-from ..judges.sight import Sight
+from ..judges.sight import Sight, Spot
 from ..scenes.config import WorldConfig
-from ..scenes.draw import ABLE
 from ..scenes.nouns import NOUNS
 from ..scenes.render import split
 from ..scenes.scene import Scene
 from . import makers
-from .prompts import DIRECTIONS, LASTING, MEASURED
+from .prompts import DIRECTIONS, MEASURED
 
 SAME_COLOURS = 16.0  # distance of mean colours (CIELAB) up to which a thing is the same
-AWAY, HIDDEN = 0.25, 0.6  # of its usual area that is seen of a thing when it is away, or behind something
+AWAY, HIDDEN = 0.7, 0.7  # of its usual likeness at most that is seen of a thing when it is away, or behind something
 CHANGED = 14.0  # grey levels by which an event changes what it happens to
 KEPT = 0.6  # of that change that is still seen at the end
 
@@ -107,55 +106,63 @@ def _relation(sight: Sight, scene: Scene, world: WorldConfig) -> float:
             right.append((k, pair[1]))
     if not left:
         return 0.0
-    at = [NAMES["noun"].index(n) for n in (first, second)]
-    scores = (sight.noun_scores(left) - sight.noun_scores(right))[at]
-    told = "left of" if float(scores[1] - scores[0]) > 0 else "right of"
+    at_left, at_right = (sight.shapes(side) for side in (left, right))
+    order = sum(sign * (at_left.likeness(noun) - at_right.likeness(noun)) for sign, noun in ((1, second), (-1, first)))
+    told = "left of" if order > 0 else "right of"
     return float(told == scene.shots[0].actors[-1].relation)
 
 
-def _areas(sight: Sight) -> Any:
-    return np.array([float(t[0].cells.sum()) if t else 0.0 for t in sight.things])
+def _alike(noun: str, world: WorldConfig) -> list[str]:
+    """The nouns that a thing may be mistaken for where another one takes its place."""
+    return [n for n in world.nouns if NOUNS[n].gait == NOUNS[noun].gait]
 
 
-def _same(sight: Sight, scene: Scene, world: WorldConfig, parts: list[tuple[int, int]]) -> bool:
-    """Whether in all parts of the clip the same noun, the scene's, is seen in the same colours."""
-    asked = scene.shots[0].actors[0].noun
-    alike = [n for n in world.nouns if NOUNS[n].gait == NOUNS[asked].gait]
-    means = [mean_colour(sight, *part) for part in parts]
-    steady = all(m is not None and np.linalg.norm(m - means[0]) < SAME_COLOURS for m in means)
-    return steady and all(sight.noun(alike, *part) == asked for part in parts)
+def _is_seen(sight: Sight, noun: str, world: WorldConfig, first: int, end: int) -> list[Spot]:
+    """Where a noun is seen in a part of the clip; empty if what is most like it there is another."""
+    spots = sight.spotted(noun, first, end)
+    named = sight.shapes([(s.frame, s.thing) for s in spots]).noun(_alike(noun, world))
+    return spots if named == noun else []
 
 
-def mean_colour(sight: Sight, first: int, end: int) -> Any:
-    """The mean colour (CIELAB) of the largest thing in a part of the clip, or None where there is none."""
+def mean_colour(sight: Sight, spots: Sequence[Spot]) -> Any:
+    """The mean colour (CIELAB) of a thing."""
     found = []
-    for k in sight.frames(first, end):
-        cells = sight.things[k][0].cells
-        small = cv2.resize(sight.clip[k], cells.shape[::-1], interpolation=cv2.INTER_AREA)
+    for spot in spots:
+        cells = spot.thing.cells
+        small = cv2.resize(sight.clip[spot.frame], cells.shape[::-1], interpolation=cv2.INTER_AREA)
         found.append(cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[cells].mean(0))
-    return np.mean(found, 0) if found else None
+    return np.mean(found, 0)
+
+
+def _comes_back(sight: Sight, scene: Scene, world: WorldConfig, gone: float) -> tuple[list[Spot], list[Spot]] | None:
+    """Where the scene's thing is seen first and last, the same in the same colours; None if it is another, or if at no
+    time between no more than ``gone`` of its likeness is seen."""
+    count, noun = len(sight.clip), scene.shots[0].actors[0].noun
+    part = max(2, count // 5)
+    first, last = (_is_seen(sight, noun, world, *ends) for ends in ((0, part), (count - part, count)))
+    if not first or not last:
+        return None
+    usual = float(np.mean([s.alike for s in (*first, *last)]))
+    between = sight.spotted(noun, part, count - part, count)
+    seen = {s.frame: s.alike for s in between}
+    least = min(seen.get(k, 0.0) for k in range(part, count - part))
+    apart = float(np.linalg.norm(mean_colour(sight, first) - mean_colour(sight, last)))
+    return (first, last) if least < gone * usual and apart < SAME_COLOURS else None
 
 
 def _occlusion(sight: Sight, scene: Scene, world: WorldConfig) -> float:
     """It goes behind something (less of it is seen) and comes out on the other side the same."""
-    count, areas = len(sight.clip), _areas(sight)
-    part = max(2, count // 5)
-    usual = (np.median(areas[:part]) + np.median(areas[-part:])) / 2
-    if areas[part:-part].min() > HIDDEN * usual:
+    both = _comes_back(sight, scene, world, HIDDEN)
+    if both is None:
         return 0.0
-    went = sight.path.x[-part:].mean() - sight.path.x[:part].mean()
-    right_way = went > 0.1 if "right" in scene.shots[0].actors[0].motions else went < -0.1
-    return float(right_way and _same(sight, scene, world, [(0, part), (count - part, count)]))
+    begin, end = (float(np.mean([s.thing.middle[0] for s in spots])) for spots in both)
+    right_way = end > begin + 0.1 if "right" in scene.shots[0].actors[0].motions else end < begin - 0.1
+    return float(right_way)
 
 
 def _leaving(sight: Sight, scene: Scene, world: WorldConfig) -> float:
     """It goes out of the frame, is away, and comes back the same."""
-    count, areas = len(sight.clip), _areas(sight)
-    part = max(2, count // 5)
-    usual = np.median(areas[:part])
-    if areas[part:-part].min() > AWAY * usual or np.median(areas[-2:]) < AWAY * usual:
-        return 0.0
-    return float(_same(sight, scene, world, [(0, part), (count - part // 2, count)]))
+    return float(_comes_back(sight, scene, world, AWAY) is not None)
 
 
 def _lasting(sight: Sight, scene: Scene, world: WorldConfig) -> float:
@@ -169,8 +176,7 @@ def _lasting(sight: Sight, scene: Scene, world: WorldConfig) -> float:
     late = np.abs(pictures[-max(3, len(pictures) // 5) :] - last).max(-1).reshape(-1, differing.size)
     steady = np.sort(late, 1)[:, -40:].mean()
     actor, event = scene.shots[0].actors[0], scene.shots[0].event
-    able = [n for n in world.nouns if any(n in ABLE[kind] for kind in LASTING)]
-    named = sight.noun(able, 0, len(pictures) // 3) == actor.noun
+    named = bool(_is_seen(sight, actor.noun, world, 0, len(pictures) // 3))
     brighter = float((last - first)[differing >= small].mean()) > 0
     flame = {"goes out": not brighter, "is lit": brighter}.get(event.kind if event else "", True)
     return float(named and flame and change > CHANGED and steady < (1 - KEPT) * change)
@@ -183,8 +189,7 @@ def _shots(sight: Sight, scene: Scene, world: WorldConfig) -> float:
     cuts = [int(k) + 1 for k in np.flatnonzero(steps > 4 * np.median(steps) + 4)]
     edges = [0, *cuts, count] if len(cuts) == asked else [a for a, _ in split(scene, count)] + [count]
     noun = scene.shots[0].actors[0].noun
-    alike = [n for n in world.nouns if NOUNS[n].gait == NOUNS[noun].gait]
-    same = all(sight.noun(alike, first, end) == noun for first, end in pairwise(edges))
+    same = all(_is_seen(sight, noun, world, first, end) for first, end in pairwise(edges))
     return float(len(cuts) == asked and same)
 
 

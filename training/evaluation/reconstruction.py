@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,10 +16,13 @@ from numpy.typing import NDArray
 from ...models.vae import TIME, VideoVAE
 from ...video.reader import read_frames
 from ..evaluate_vae import psnr, rebuild, squared_error, ssim
+from ..saves import RunError
 from ..scenes.config import WorldConfig
 from ..scenes.render import render
+from ..scenes.scene import Scene
 from .prompts import FPS, FRAMES, Need, draw_scenes
 from .table import Row, measured_row
+from .work import Task, fingerprint
 
 Frames = NDArray[np.uint8]
 SIZES = ((128, 128), (256, 256), (448, 256), (256, 448), (512, 512))
@@ -31,48 +36,78 @@ def coarse(clip: Frames, times: int) -> Frames:
     return np.stack([cv2.resize(f, size, interpolation=cv2.INTER_CUBIC) for f in small])
 
 
-def size_rows(vae: VideoVAE, world: WorldConfig, count: int, sizes: Sequence[tuple[int, int]] = SIZES) -> list[Row]:
-    """PSNR of held-out scenes by size, and where things move."""
+def size_tasks(
+    vae: Callable[[], VideoVAE], world: WorldConfig, count: int, sizes: Sequence[tuple[int, int]], store: Path
+) -> list[Task]:
+    """Encode and decode held-out scenes of several sizes, ``count`` of each."""
+    scenes = draw_scenes(Need(), world, count)
+    return [
+        Task(store, f"VAE {width}x{height} {number}", partial(_rebuilt_scene, vae, scene, width, height))
+        for width, height in sizes
+        for number, scene in enumerate(scenes)
+    ]
+
+
+def _rebuilt_scene(vae: Callable[[], VideoVAE], scene: Scene, width: int, height: int) -> list[list[float]]:
+    """PSNR whole and where things move, of the VAE and of coarse frames."""
+    clip, truth = render(scene, width, height, FRAMES, FPS)
+    swept = np.broadcast_to((truth.cover > 127).any(0), clip.shape[:3])
+    out = []
+    for made in (rebuild(vae(), clip), coarse(clip, vae().config.space)):
+        error = squared_error(made, clip)
+        out.append([psnr(float(error.mean())), psnr(float(error[swept].mean())) if swept.any() else psnr(0)])
+    return out
+
+
+def size_rows(found: Mapping[str, Any], sizes: Sequence[tuple[int, int]]) -> list[Row]:
+    """PSNR of held-out scenes by size, and where things move, by results of :func:`size_tasks`."""
     rows: list[Row] = []
+    note = f"mean PSNR of clips of {FRAMES} frames; floor: frames reduced to a pixel for each latent position"
     for width, height in sizes:
-        whole: list[float] = []
-        moving: list[float] = []
-        floors: list[float] = []
-        moving_floors: list[float] = []
-        for scene in draw_scenes(Need(), world, count):
-            clip, truth = render(scene, width, height, FRAMES, FPS)
-            swept = np.broadcast_to((truth.cover > 127).any(0), clip.shape[:3])
-            for made, all_of_it, where in (
-                (rebuild(vae, clip), whole, moving),
-                (coarse(clip, vae.config.space), floors, moving_floors),
-            ):
-                error = squared_error(made, clip)
-                all_of_it.append(psnr(float(error.mean())))
-                where.append(psnr(float(error[swept].mean())) if swept.any() else psnr(0))
-        name = f"VAE reconstruction {width}x{height}"
-        note = f"mean PSNR of clips of {FRAMES} frames; floor: frames reduced {vae.config.space} times"
-        rows.append(measured_row(name, "dB", whole, floor=float(np.mean(floors)), note=note))
-        rows.append(
-            measured_row(f"{name}, where things move", "dB", moving, floor=float(np.mean(moving_floors)), note=note)
-        )
+        name = f"VAE {width}x{height}"
+        values = np.array([found[task] for task in found if task.rpartition(" ")[0] == name])  # (N, 2, 2)
+        for k, where in enumerate(("", ", where things move")):
+            whole, floor = values[:, 0, k].tolist(), float(values[:, 1, k].mean())
+            rows.append(
+                measured_row(f"VAE reconstruction {width}x{height}{where}", "dB", whole, floor=floor, note=note)
+            )
     return rows
 
 
-def clip_rows(vae: VideoVAE, paths: Sequence[Path]) -> list[Row]:
-    """PSNR and SSIM of real clips: all runs of FRAMES frames of the files, cut to 256 x 256 where they are larger."""
+def clip_tasks(vae: Callable[[], VideoVAE], paths: Sequence[Path], store: Path) -> list[Task]:
+    """Encode and decode real clips: all runs of FRAMES frames, cut to 256 x 256 where they are larger."""
+    return [Task(store, f"clip {path.name} {fingerprint(path)}", partial(_rebuilt_clips, vae, path)) for path in paths]
+
+
+def _rebuilt_clips(vae: Callable[[], VideoVAE], path: Path) -> list[list[list[float]]]:
+    """For each run of frames PSNR and SSIM, of the VAE and of coarse frames."""
+    out = []
+    for clip in real_clips(path, vae().config.space):
+        both = rebuild(vae(), clip), coarse(clip, vae().config.space)
+        out.append(
+            [
+                [
+                    psnr(float(squared_error(m, clip).mean())),
+                    float(np.mean([ssim(*p) for p in zip(m, clip, strict=True)])),
+                ]
+                for m in both
+            ]
+        )
+    return out
+
+
+def clip_rows(found: Mapping[str, Any], paths: Sequence[Path]) -> list[Row]:
+    """PSNR and SSIM of real clips, by results of :func:`clip_tasks`. Raises RunError for files without any."""
     if not paths:
-        missing = "no real clips were given: --clips FILE ..."
+        missing = "absent: no real clips were given, see --clips"
         return [Row(f"VAE reconstruction of real clips, {what}", unit=u, note=missing) for what, u in UNITS]
-    values: list[list[float]] = [[], []]
-    floors: list[list[float]] = [[], []]
-    for clip in real_clips(paths, vae.config.space):
-        for made, into in ((rebuild(vae, clip), values), (coarse(clip, vae.config.space), floors)):
-            into[0].append(psnr(float(squared_error(made, clip).mean())))
-            into[1].append(float(np.mean([ssim(a, b) for a, b in zip(made, clip, strict=True)])))
+    values = np.array([clip for p in paths for clip in found[f"clip {p.name} {fingerprint(p)}"]])  # (N, 2, 2)
+    if not len(values):
+        raise RunError(f"{', '.join(p.name for p in paths)}: no clip of {FRAMES} frames; give longer ones")
     return [
         measured_row(
-            *(f"VAE reconstruction of real clips, {what}", unit, values[n]),
-            floor=float(np.mean(floors[n])),
+            *(f"VAE reconstruction of real clips, {what}", unit, values[:, 0, n].tolist()),
+            floor=float(values[:, 1, n].mean()),
             note=f"{', '.join(p.name for p in paths)}; {VIDTOK}",
         )
         for n, (what, unit) in enumerate(UNITS)
@@ -82,17 +117,14 @@ def clip_rows(vae: VideoVAE, paths: Sequence[Path]) -> list[Row]:
 UNITS = (("PSNR", "dB"), ("SSIM", ""))
 
 
-def real_clips(paths: Sequence[Path], multiple: int) -> list[Frames]:
+def real_clips(path: Path, multiple: int) -> Iterator[Frames]:
     """Runs of FRAMES frames, the middle 256 x 256 pixels of each, or what there is in multiples of ``multiple``."""
-    out = []
-    for path in paths:
-        frames = read_frames(str(path))
-        while len(run := list(itertools.islice(frames, FRAMES))) == FRAMES:
-            clip = np.stack(run)
-            high, wide = (min(256, side // multiple * multiple) for side in clip.shape[1:3])
-            top, left = (clip.shape[1] - high) // 2, (clip.shape[2] - wide) // 2
-            out.append(np.ascontiguousarray(clip[:, top : top + high, left : left + wide]))
-    return out
+    frames = read_frames(str(path))
+    while len(run := list(itertools.islice(frames, FRAMES))) == FRAMES:
+        clip = np.stack(run)
+        high, wide = (min(256, side // multiple * multiple) for side in clip.shape[1:3])
+        top, left = (clip.shape[1] - high) // 2, (clip.shape[2] - wide) // 2
+        yield np.ascontiguousarray(clip[:, top : top + high, left : left + wide])
 
 
 assert (FRAMES - 1) % TIME == 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..saves import RunError
 from .intervals import mean_and_interval
 
 PERCENT = "%"
@@ -71,6 +72,16 @@ def measured_row(row: str, unit: str, values: Sequence[float], **more: Any) -> R
     """A row of a measured quantity."""
     mean, low, high = mean_and_interval(values)
     return Row(row, mean, unit, low, high, len(values), **more)
+
+
+def read_references(path: Path) -> dict[str, tuple[float | None, float | None]]:
+    """Ceilings and controls in 0..1 of a table that was written before. Raises RunError."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        found = {r["row"]: (r["ceiling"], r["control"]) for r in rows if r["unit"] == PERCENT}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is no table that ./spacetime evaluate --json wrote ({error})") from error
+    return {row: tuple(None if v is None else v / 100 for v in both) for row, both in found.items()}  # type: ignore[misc]
 
 
 def write_json(path: Path, rows: Sequence[Row], about: dict[str, Any]) -> None:

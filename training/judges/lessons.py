@@ -32,6 +32,7 @@ SHOWN = 3  # frames of each render
 SHARING = 2  # scenes in one place
 WHOLE = 256  # side at which looks are made: their lines and papers are not those of a small picture
 COMMON = nano().nouns  # seen more often than the other nouns
+TURNING = ("spin", "sway", "roll right", "roll left", "fall over", "flip")  # seen more often than other motions
 SOFTEST = 96  # the reduction of a sprite from which crops are made
 
 
@@ -49,6 +50,8 @@ class Views:
 def config_of(world: str) -> WorldConfig:
     """A world's config, its rarer things somewhat more frequent."""
     config = CONFIGS[world]()
+    more = tuple(m for m in TURNING if m in config.motions)
+    config = replace(config, motions=(*config.motions, *more, *more))
     return replace(config, relation=0.2, several=0.3, event=0.3, look=0.3, cut=0.0) if world == "full" else config
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -23,6 +24,9 @@ AMPLITUDE = (0.45, 1.5)  # of a motion against the world's own
 EXPLAINED = 0.6  # of what moves that a motion may leave unexplained
 # A motion that repeats itself may be anywhere in its course when the clip begins (seconds).
 BEGINS = {"jump": (0.0, 0.25, 0.5, 0.75), "sway": (0.0, 0.4, 0.8, 1.2), "stretch": (0.0, 0.3, 0.6, 0.9)}
+STILL = ("still",)
+CALM = 8.0  # squared error a frame up to which what no motion explains is standing still
+STRETCHING = ("stretch", "fall over")  # change how slender a thing is
 BOTH_WAYS = ("fall over", "back and forth", "flip")  # to where it looks
 CAMERA_TOLERANCE = np.array([0.03, 0.03, 0.04])
 
@@ -66,13 +70,22 @@ def _error(measured: Floats, own: Floats) -> float:
 def _best(options: Sequence[tuple[str, ...]], error: Callable[[tuple[str, ...]], float]) -> tuple[str, ...]:
     """The option of the least error; none where it explains hardly more than standing still does."""
     found = min(options, key=error)
-    nothing = error(("still",))
-    return found if found == ("still",) or error(found) < EXPLAINED * nothing else ()
+    nothing = error(STILL)
+    return found if found == STILL or error(found) < EXPLAINED * nothing else ()
 
 
-def name_motion(path: Path, options: Sequence[tuple[str, ...]], fps: float) -> tuple[str, ...]:
-    """The one of several motions, or sequences of two, that fits best; none where none fits."""
-    return _best(options, lambda motions: misfit(path, motions, fps))
+def name_motion(paths: Sequence[Path], options: Sequence[tuple[str, ...]], fps: float) -> tuple[str, ...]:
+    """The one of several motions, or sequences of two, that fits best; none where none fits.
+
+    ``paths`` are of the same thing, measured in several ways; the one is believed that some motion fits best.
+    """
+    stretches = any(set(motions) & set(STRETCHING) for motions in options)
+    told = [p if stretches else replace(p, slender=0 * p.slender) for p in paths]
+    errors = [{motions: misfit(path, motions, fps) for motions in {*options, STILL}} for path in told]
+    best = min(errors, key=lambda found: min(found[o] for o in options))
+    if STILL in options and best[STILL] < CALM * len(paths[0].x) and _best(options, best.__getitem__) == ():
+        return STILL
+    return _best(options, best.__getitem__)
 
 
 def name_camera(camera: Camera, options: Sequence[tuple[str, ...]], fps: float) -> tuple[str, ...]:
