@@ -72,8 +72,13 @@ class Delivery:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WorkflowError(f"The folder {self.folder} cannot be made: {error.strerror}.") from None
-        if not os.access(self.folder, os.W_OK):
-            raise WorkflowError(f"The folder {self.folder} cannot be written; give another place with --out.")
+        try:
+            with partial_file(self.folder) as trial:  # before hours of rendering
+                trial.touch()
+        except OSError as error:
+            raise WorkflowError(
+                f"The folder {self.folder} cannot be written ({error.strerror}); give another place with --out."
+            ) from None
 
     def target(self, name: str) -> Path:
         """Return the final path for a file that the host called ``name``."""
@@ -88,7 +93,10 @@ class Delivery:
         return free_name(self.path / plain)
 
     def place(self, source: Path, name: str, move: bool = True) -> Path:
-        """Move (or copy) a finished file to its final path; a reader sees it whole or not at all."""
+        """Move (or copy) a finished file to its final path; a reader sees it whole or not at all.
+
+        Raises WorkflowError where it cannot be written; the finished file stays where it is then.
+        """
         target = self.target(name)
         if move:
             try:
@@ -96,9 +104,13 @@ class Delivery:
                 return target
             except OSError:
                 pass  # another file system: copy, then remove
-        with partial_file(target.parent) as partial:
-            shutil.copyfile(source, partial)
-            os.replace(partial, target)
+        try:
+            with partial_file(target.parent) as partial:
+                shutil.copyfile(source, partial)
+                os.replace(partial, target)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise WorkflowError(f"{target} cannot be written ({reason}); the result is kept as {source}.") from None
         if move:
             source.unlink()
         return target

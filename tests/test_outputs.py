@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,11 +57,25 @@ def test_folders_are_made(tmp_path: Path):
     assert Delivery(f"{tmp_path}/a/b/").place(source(tmp_path), "made.mp4") == tmp_path / "a" / "b" / "made.mp4"
 
 
-def test_a_copy_that_fails_leaves_nothing(tmp_path: Path):
-    out = tmp_path / "out"
-    with pytest.raises(FileNotFoundError):
-        Delivery(f"{out}/").place(tmp_path / "missing.mp4", "missing.mp4", move=False)
-    assert list(out.iterdir()) == []
+def test_a_copy_that_fails_leaves_nothing_and_says_where_the_result_is(tmp_path: Path, monkeypatch):
+    def full(source: Path, target: Path) -> None:
+        target.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    made = source(tmp_path)
+    with pytest.raises(WorkflowError, match=rf"cannot be written \(No space left.*kept as {made}"):
+        Delivery(f"{tmp_path}/out/").place(made, "made.mp4", move=False)
+    assert list((tmp_path / "out").iterdir()) == [] and made.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, monkeypatch):
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(WorkflowError, match=r"cannot be written \(Read-only file system\); give another place"):
+        Delivery(tmp_path / "clip.mp4")
 
 
 def test_only_what_the_failed_node_began_is_removed(tmp_path: Path):
