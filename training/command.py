@@ -43,7 +43,9 @@ def read(part: str, about: str | None, arguments: list[str] | None) -> argparse.
         "--out", type=Path, default=Path("runs") / part, help="folder of the run; goes on if it has one"
     )
     parser.add_argument("--start-from", type=Path, help="begin with a published checkpoint's weights")
-    parser.add_argument("--text", type=Path, help="begin with the text encoder that train text wrote (dit only)")
+    parser.add_argument(
+        "--text", type=Path, help="the text encoder that train text wrote (dit only), also in place of --start-from's"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say sizes, memory and time, and train nothing")
     parser.add_argument("--gpus", type=int, default=1, help="for --dry-run: how many")
     parser.add_argument("--gpu", default="h100", help=f"for --dry-run: {', '.join(GPUS)}")

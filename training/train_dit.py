@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -159,14 +160,31 @@ def build(settings: Settings, out: Path, start_from: Path | None = None, text: P
         return Trained(settings.dit, replace(settings.text, pieces=saved.pieces))
     if start_from is not None:
         model = published(start_from)
-        return model if model.dit.config == settings.dit else with_channels(model, settings.dit, start_from.name)
+        if model.dit.config != settings.dit:
+            model = with_channels(model, settings.dit, start_from.name)
+        return model if text is None else with_text(model, settings, text)
     if settings.train.dit.world not in WORLDS:
         raise SettingError(f"train.dit.world = {settings.train.dit.world!r}: must be one of {', '.join(WORLDS)}")
     torch.manual_seed(settings.train.dit.seed)
     model = Trained(settings.dit, replace(settings.text, pieces=words(settings.train.dit.world)))
-    if text is not None:
-        model.text.load_state_dict(load_file(text))
-    return model
+    return model if text is None else with_text(model, settings, text)
+
+
+def with_text(model: Trained, settings: Settings, text: Path) -> Trained:
+    """A transformer with the text encoder that train text wrote, which may know another world's words. Raises
+    SettingError."""
+    if settings.train.dit.world not in WORLDS:
+        raise SettingError(f"train.dit.world = {settings.train.dit.world!r}: must be one of {', '.join(WORLDS)}")
+    taught = Trained(model.dit.config, replace(settings.text, pieces=words(settings.train.dit.world)))
+    taught.dit.load_state_dict(model.dit.state_dict())
+    try:
+        taught.text.load_state_dict(load_file(text))
+    except (RuntimeError, OSError, SafetensorError) as error:
+        raise SettingError(
+            f"{text} is no text encoder of the world {settings.train.dit.world!r} and {settings.text.length} pieces; "
+            "give train text and train dit the same --set world=... and --set text.length=..."
+        ) from error
+    return taught
 
 
 def main(arguments: list[str] | None = None) -> None:
