@@ -28,6 +28,25 @@ SET = """(wishes) => {
     for (const [type, name, value] of wishes)
         app.graph._nodes.find(n => n.type === type).widgets.find(w => w.name === name).value = value;
 }"""
+LAY_OUT = """(types) => {
+    app.graph.clear();
+    const nodes = types.map((type, index) => {
+        const node = LiteGraph.createNode(type);
+        node.pos = [60 + 420 * index, 60];
+        app.graph.add(node);
+        return node;
+    });
+    nodes.slice(1).forEach((node, index) => nodes[index].connect(0, node, "video"));
+    Object.assign(app.canvas.ds, { scale: 0.9, offset: [20, 100] });
+    app.canvas.setDirty(true, true);
+}"""
+PLAYS = """type => {
+    const shown = app.graph._nodes.find(n => n.type === type).widgets.find(w => w.name === 'video-preview');
+    const video = shown?.element.querySelector('video');
+    return video?.readyState >= 2 && video.videoWidth === 256 && !video.error && [video.src, video.duration];
+}"""
+INSIDE = """app.graph._nodes.every(node =>
+    node.widgets.every(w => !w.computedHeight || w.y + w.computedHeight <= node.size[1] + 1))"""
 SMALL = [
     ["SpacetimeLoadModel", "checkpoint", "tiny.safetensors"],
     ["SpacetimeEmptyLatent", "size", 64],
@@ -109,6 +128,11 @@ def test_the_empty_latent_shows_the_legal_clip_while_its_values_change(page: Any
     page.wait_for_function(f"() => {line}?.includes('an image')", timeout=WAIT)
 
 
+def widget(kind: str, name: str) -> str:
+    """Name a widget of a node in the page."""
+    return f"app.graph._nodes.find(n => n.type === '{kind}').widgets.find(w => w.name === '{name}')"
+
+
 def widget_values(workflow: dict[str, Any]) -> dict[int, Any]:
     """Values by node, save of Save Video, whose widgets differ from one host version to the next."""
     return {n["id"]: (n["type"], n.get("widgets_values") or []) for n in workflow["nodes"] if n["type"] != "SaveVideo"}
@@ -130,3 +154,24 @@ def test_every_node_has_a_help_page(page: Any, server: str) -> None:
         answer = page.request.get(f"{server}/extensions/{PACK}/docs/{kind}.md")
         assert answer.ok, kind
         assert answer.text().startswith("# ")
+
+
+def test_a_video_is_uploaded_saved_and_verified(page: Any, root: Path, artefacts: Path) -> None:
+    """An artist's own clip: chosen with the upload button, played in Load Video, saved, played again, looked into."""
+    page.evaluate(LAY_OUT, ["SpacetimeLoadVideo", "SpacetimeSaveVideo", "SpacetimeVerifyVideo"])
+    with page.expect_file_chooser(timeout=WAIT) as chooser:
+        page.evaluate(f"() => {widget('SpacetimeLoadVideo', 'upload')}.callback()")
+    chooser.value.set_files(root / "workflows" / "inputs" / "turtle_beach.mp4")
+    page.wait_for_function(f"() => {widget('SpacetimeLoadVideo', 'file')}.value === 'turtle_beach.mp4'", timeout=WAIT)
+    page.wait_for_function(f"({PLAYS})('SpacetimeLoadVideo')", timeout=WAIT)
+
+    page.evaluate(SET, [["SpacetimeLoadVideo", "duration", 1.0], ["SpacetimeSaveVideo", "filename_prefix", "kept/a"]])
+    events = queue(page)
+    shown = {detail["node"]: detail["output"] for kind, detail in events if kind == "executed"}
+    assert shown["2"]["images"] == [{"filename": "a_00001_.mp4", "subfolder": "kept", "type": "output"}]
+    assert "8 frames, 256x256, 8 fps" in shown["2"]["text"][0] and "not altered" in shown["3"]["text"][0]
+    page.wait_for_function(f"({PLAYS})('SpacetimeSaveVideo')", timeout=WAIT)
+    source, seconds = page.evaluate(f"(({PLAYS})('SpacetimeSaveVideo'))")
+    assert "filename=a_00001_.mp4" in source and seconds == pytest.approx(1.0, abs=0.02)
+    page.wait_for_function(f"() => {INSIDE}", timeout=WAIT)
+    page.screenshot(path=artefacts / "load_save_verify.png")

@@ -8,21 +8,26 @@ import { translated, wordsOf } from "./words.js";
 
 const EMPTY_LATENT = "SpacetimeEmptyLatent";
 const LINE = "clip";
-const LONG = 110; // letters beyond which a text gets the room of a paragraph
+const ROW = 16, MOST = 160; // pixels: a row of text, and the most that a text gets before it scrolls
 const say = wordsOf("clip");
+
+function rowsOf(text, width) {
+  const wide = (line) => [...line].reduce((sum, letter) => sum + (letter > "\u2e7f" ? 12 : 6.4), 0);
+  return text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(wide(line) / (width - 24))), 0);
+}
 
 function showText(node, text) {
   let line = node.widgets?.find((widget) => widget.name === LINE);
   if (!line) {
     const element = document.createElement("div");
     element.style.cssText = "font: 12px sans-serif; opacity: 0.8; padding: 4px 8px; overflow: auto; text-align: center; white-space: pre-wrap;";
-    const height = () => (element.textContent.length > LONG ? 160 : 40);
+    const height = () => Math.min(MOST, ROW * rowsOf(element.textContent, node.size[0]) + 24);
     const still = { serialize: false, hideOnZoom: false, getValue: () => element.textContent, setValue: () => {} };
     line = node.addDOMWidget(LINE, "spacetimeText", element, { ...still, getMinHeight: height, getMaxHeight: height });
     line.serialize = false;
   }
   line.element.textContent = translated("says", text, ", ");
-  line.element.style.textAlign = text.length > LONG ? "left" : "center";
+  line.element.style.textAlign = rowsOf(line.element.textContent, node.size[0]) > 2 ? "left" : "center";
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
   node.setDirtyCanvas?.(true, true);
@@ -76,6 +81,11 @@ app.registerExtension({
     node.onExecuted = function (output) {
       executed?.apply(this, arguments);
       if (output?.text?.length) showText(this, output.text.join("\n"));
+    };
+    const resized = node.onResize;
+    node.onResize = function (...args) {
+      resized?.apply(this, args);
+      requestAnimationFrame(() => this.setDirtyCanvas?.(true, true)); // a node that grows for its preview while it is drawn
     };
     if (node.comfyClass === EMPTY_LATENT) describeOnChange(node);
   },
