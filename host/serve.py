@@ -84,11 +84,16 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 10.0) -> int:
 
 
 @contextlib.contextmanager
-def running_server(host: Host, base: Path, log: Path, flags: Sequence[str] = ()) -> Iterator[str]:
-    """Run a server that keeps everything in ``base`` and its output in ``log``; gives its URL, ends it afterwards."""
+def running_server(
+    host: Host, base: Path, log: Path, flags: Sequence[str] = (), without: Sequence[str] = ()
+) -> Iterator[str]:
+    """Run a server that keeps everything in ``base`` and its output in ``log``; gives its URL, ends it afterwards.
+
+    ``without`` takes flags of ours away. Raises HostError with the end of the log where it does not come up.
+    """
     port = free_port()
+    command = [word for word in server_command(host, port, flags, base) if word not in without]
     with log.open("wb") as out:
-        command = server_command(host, port, flags, base)
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     try:
         if not wait_until_up(f"http://{LOOPBACK}:{port}", process):

@@ -11,18 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ENTRY = Path(__file__).resolve().parent.parent / "host" / "entry.py"
 READY = "() => window.app && app.vueAppReady && window.LiteGraph && LiteGraph.registered_node_types['KSampler']"
 BROWSER_FLAGS = [
     "--no-sandbox",
@@ -73,27 +67,12 @@ def server(comfy_host: Any, host_base: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def running_server(host: Any, base: Path, without: tuple[str, ...] = ()) -> Iterator[str]:
     """Run a server of ``host`` that reads and writes in ``base``; ``without`` takes flags away."""
+    from comfyui_spacetime.host import serve
+
     _skip_first_visit(base)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    flags = [flag for flag in host.flags(base) if flag not in without]
-    command = [str(host.python), "-P", str(ENTRY), "host.launch", str(host.root), *flags]
-    command += ["--listen", "127.0.0.1", "--port", str(port)]
-    log_path = base / "server.log"
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(url, process, log_path)
+    quiet = ("--preview-method", "none")  # or events come that a run in the process does not send
+    with serve.running_server(host, base, base / "server.log", quiet, without) as url:
         yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _skip_first_visit(base: Path) -> None:
@@ -101,18 +80,6 @@ def _skip_first_visit(base: Path) -> None:
     settings = base / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps({"Comfy.TutorialCompleted": True, "Comfy.InstalledVersion": "1.32.9"}))
-
-
-def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 180.0) -> None:
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}/system_stats", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    tail = log.read_text(encoding="utf-8", errors="replace")[-3000:]
-    raise RuntimeError(f"the ComfyUI server did not come up (exit status {process.poll()}):\n{tail}")
 
 
 @pytest.fixture(scope="module")
