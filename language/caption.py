@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .expand import Engine, EngineError, Progress, Request
+from .facts import check
 from .shot import CONTINUE, CUT, DIGITS, Shot, Storyboard
 from .storyboard_text import SHOT
 
@@ -95,14 +96,20 @@ def told(parts: Iterable[Part], fps: float, teller: Teller, progress: Progress =
     for part in parts:
         text = plain(teller.tell(part.frames, fps, progress))
         seconds = round((part.stop - part.start) / fps, DIGITS)
-        if last is not None and not part.cut and text == last.prompt:
-            last = replace(last, seconds=round(last.seconds + seconds, DIGITS))
+        if last is not None and not part.cut and alike(last.prompt, text):
+            longer = max(last.prompt, text, key=len)
+            last = replace(last, prompt=longer, seconds=round(last.seconds + seconds, DIGITS))
             continue
         if last is not None:
             yield last
         last = Shot(seconds, text, CUT if part.cut else CONTINUE)
     if last is not None:
         yield last
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether one of two captions says all that the other says, in whatever words."""
+    return one == other or check(one, other).faithful or check(other, one).faithful
 
 
 def written(shots: Iterable[Shot], way: str) -> str:

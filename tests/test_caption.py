@@ -117,8 +117,21 @@ def parts(*spans: tuple[int, int, bool]) -> list[Part]:
 
 
 def test_pieces_of_a_shot_that_are_told_alike_are_one():
-    shots = told(parts((0, 16, True), (16, 32, False), (32, 40, False), (40, 48, True)), 8, Says("a", "a", "b", "b"))
-    assert written(shots, LIST) == "0-4s: a\n4-5s: continue, b\n5-6s: cut, b"
+    shots = told(
+        parts((0, 16, True), (16, 32, False), (32, 40, False), (40, 48, True)),
+        8,
+        Says("a cow", "a cow", "a dog", "a dog"),
+    )
+    assert written(shots, LIST) == "0-4s: a cow\n4-5s: continue, a dog\n5-6s: cut, a dog"
+
+
+def test_pieces_are_told_alike_in_whatever_words():
+    texts = "a spotted cow spins around on the beach, the camera pans left", "on the beach a cow spins around"
+    for first, second in (texts, texts[::-1]):
+        shots = list(told(parts((0, 16, True), (16, 32, False)), 8, Says(first, second)))
+        assert [shot.prompt for shot in shots] == [texts[0]]
+    shots = told(parts((0, 16, True), (16, 32, False)), 8, Says("a cow walks left", "a cow walks right"))
+    assert len(list(shots)) == 2
 
 
 def test_a_single_shot_is_a_caption_unless_a_list_is_asked_for():
