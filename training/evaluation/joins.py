@@ -101,7 +101,8 @@ class ModelFiller:
             return own.dit(x, t, text, gaps[0].prompt.fps)
 
         sigmas = schedule(self.model.steps, token_shift(known[0, 0].numel() // 4))
-        velocity = guided(denoise, *states.chunk(2), self.model.guidance)
+        positive, negative = states.chunk(2)
+        velocity = guided(denoise, positive, negative, self.model.guidance)
         for gap, latent in zip(gaps, sample(velocity, noise, sigmas, known, mask).split(1), strict=True):
             yield faded(decode(own, latent), gap)
 
@@ -211,7 +212,7 @@ def join_rows(kind: str, own: Mapping[str, Any], references: Mapping[str, Any], 
             note=f"jump at the join over the clip's own mean jump, 1 is none; {about}",
         ),
         content_row(
-            f"{kind} content", *([k for _, k in scores] for scores in (made, real, cuts)), world,
+            f"{kind} content", [k for _, k in made], [k for _, k in real], [k for _, k in cuts], world,
             f"object and place kept in what is made; {about}",
         ),
     ]  # fmt: skip
