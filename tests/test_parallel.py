@@ -65,12 +65,6 @@ def is_adams(name: str) -> bool:
 
 
 @pytest.mark.slow
-def test_two_processes_with_copies_train_as_one(alone):
-    run(alone, "copies", processes=2)
-    assert_same_run(alone, "copies")
-
-
-@pytest.mark.slow
 def test_four_processes_with_shards_train_as_one_and_two_go_on(alone):
     run(alone, "shards", "shard=yes", "recompute=true", "stop_at=4", processes=4)
     assert latest(alone / "shards").name == "step-00000004"
@@ -105,7 +99,7 @@ train_dit.main(sys.argv[1:])
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_killed_worker_restarts_from_the_last_step(alone):
+def test_two_processes_with_copies_train_as_one_though_a_worker_is_killed_and_restarts_from_the_last_step(alone):
     script = alone / "killed.py"
     script.write_text(KILLED_ONCE.format(host=str(ROOT / "host"), marker=str(alone / "killed")), encoding="utf-8")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
@@ -149,7 +143,7 @@ leave()
 def test_sharded_matrices_are_orthogonalised_whole(tmp_path):
     script = tmp_path / "muon.py"
     script.write_text(MUON.format(host=str(ROOT / "host")), encoding="utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=4"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run([*command, str(script)], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
