@@ -78,8 +78,10 @@ def _stores(tasks: Iterable[Task]) -> list[Path]:
 
 
 def _claim(task: Task) -> bool:
+    claim = task.store / "claims" / quote(task.name, safe="")
+    claim.parent.mkdir(parents=True, exist_ok=True)
     try:
-        (task.store / "claims" / quote(task.name, safe="")).touch(exist_ok=False)
+        claim.touch(exist_ok=False)
     except FileExistsError:
         return False
     return True
