@@ -49,9 +49,14 @@ class CaptionPart(Part):
     name, unit = "caption", "clips"
     adam_only: tuple[str, ...] = ("pieces", "begin", "places", "where", "stem", "speak")
 
-    def __init__(self, options: TrainCaption, module: Captioner, processes: Processes | None = None) -> None:
-        """Raises RunError when there are no latents, or when they have other channels than the captioner."""
-        self.options, self.module = options, module
+    def __init__(
+        self, options: TrainCaption, module: Captioner, probe: Tensor, processes: Processes | None = None
+    ) -> None:
+        """``probe`` is what the VAE makes of the test picture.
+
+        Raises RunError when there are no latents, or when they have other channels than the captioner.
+        """
+        self.options, self.module, self.probe = options, module, probe
         self.device = (processes or Processes()).device
         self.tokenizer = Tokenizer(TextConfig(pieces=module.config.pieces, length=module.config.length))
         folder = Path(options.latents)
@@ -195,7 +200,7 @@ def _prepare(command: Command) -> CaptionPart:
         if started.config != config:
             raise RunError(f"{command.start_from} is a captioner of other sizes or words than this config's")
         module.load_state_dict(started.state_dict())
-    return CaptionPart(options, module, command.processes)
+    return CaptionPart(options, module, encode(vae, probe_frames()), command.processes)
 
 
 def publish(run: Run) -> None:
@@ -203,13 +208,12 @@ def publish(run: Run) -> None:
     if run.processes.rank or not isinstance(run.part, CaptionPart):
         return
     options = run.part.options
-    probe = encode(vae_of(Path(options.checkpoint)), probe_frames())
     info = {
         "vae": Path(options.checkpoint).stem, "world": options.world, "languages": list(LANGUAGES), "steps": run.step,
         "licence": "GPL-3.0-or-later",
     }  # fmt: skip
     with run.average.within(run.part.module):
-        save_captioner(run.out / FILE, run.part.module, probe, info)
+        save_captioner(run.out / FILE, run.part.module, run.part.probe, info)
     size = (run.out / FILE).stat().st_size / 2**20
     log.info("%s: %.1f MiB", run.out / FILE, size)
 
