@@ -29,7 +29,7 @@ from comfyui_spacetime.training.evaluation import (
     table,
     work,
 )
-from comfyui_spacetime.training.judges import nets
+from comfyui_spacetime.training.judges import nets, sight
 from comfyui_spacetime.training.scenes.config import full, nano
 from comfyui_spacetime.training.scenes.draw import held_out
 
@@ -184,6 +184,8 @@ def random_judge(tmp_path):
 @drawn
 def test_a_quick_run_of_a_tiny_random_model_gives_the_whole_table(random_judge, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plan, "DRIFT", (4, 6))
+    monkeypatch.setattr(sight, "LIKELY", 1)  # a random judge names nothing: few pictures are compared
+    monkeypatch.setattr(sight, "TURNED", 1)
     checkpoint, out = write_tiny_checkpoint(tmp_path / "tiny.safetensors"), tmp_path / "table.json"
     words = ["--checkpoint", checkpoint, "--judge", random_judge, "--json", out, "--samples", 2, "--steps", 1]
     words += ["--work", tmp_path / "work", "--processes", 1, "--rollouts", 1, "--quick"]
@@ -196,7 +198,7 @@ def test_a_quick_run_of_a_tiny_random_model_gives_the_whole_table(random_judge, 
     assert rows["count"]["value"] is None and "one of each thing" in rows["count"]["note"]
     assert rows["extension seam"]["value"] > 0 and rows["extension seam"]["unit"] == "x own motion"
     assert "| object |" in capsys.readouterr().out
-    monkeypatch.setattr(ask, "_measure", None)  # asked for again, nothing is measured again
+    monkeypatch.setattr(ask, "_measure", pytest.fail)  # asked for again, nothing is measured again
     out.unlink()
     command.main([str(w) for w in words])
     assert {row["row"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]} == rows
