@@ -28,11 +28,11 @@ class VAEConfig:
     inside there, and the numbers of blocks are the encoder's at 1/8 and 1/16, the decoder's at 1/16, 1/8 and 1/4.
     """
 
-    channels: int = 32
+    channels: int = 48
     widths: tuple[int, int, int] = (64, 128, 192)
-    expand: tuple[int, int, int] = (1, 1, 1)
-    encoder_blocks: tuple[int, int] = (2, 1)
-    decoder_blocks: tuple[int, int, int] = (2, 2, 2)
+    expand: tuple[int, int, int] = (1, 2, 1)
+    encoder_blocks: tuple[int, int] = (3, 2)
+    decoder_blocks: tuple[int, int, int] = (3, 4, 3)
 
     @property
     def space(self) -> int:
@@ -45,9 +45,9 @@ class VAEConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> VAEConfig:
-        """Read what :meth:`to_dict` wrote."""
+        """Read what :meth:`to_dict` wrote, also before blocks could be wider inside."""
         sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**sizes)
+        return cls(**{"expand": (1, 1, 1), **sizes})
 
 
 class ChannelNorm(nn.LayerNorm):

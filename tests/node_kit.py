@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import write_tiny_checkpoint
+from tiny import CHANNELS, write_tiny_checkpoint
 from torch import Tensor
 
 NAME = "tiny.safetensors"
@@ -28,11 +28,11 @@ class Kit:
     negative: Any
 
     def latent(self, frames: int = 3, side: int = 4, batch: int = 1) -> dict[str, Any]:
-        return {"samples": torch.zeros(batch, 32, frames, side, side), "frame_rate": 8.0}
+        return {"samples": torch.zeros(batch, CHANNELS, frames, side, side), "frame_rate": 8.0}
 
     def clip_with_known(self, frames: int = 3, side: int = 4) -> dict[str, Any]:
         """A random clip whose first latent frame is known."""
-        samples = torch.randn(1, 32, frames, side, side, generator=torch.Generator().manual_seed(7))
+        samples = torch.randn(1, CHANNELS, frames, side, side, generator=torch.Generator().manual_seed(7))
         mask = torch.ones(1, 1, frames, 1, 1)
         mask[:, :, 0] = 0
         return {"samples": samples, "noise_mask": mask, "frame_rate": 8.0}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import PIECES
+from tiny import CHANNELS, PIECES
 
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
@@ -29,7 +29,7 @@ def batches(tmp_path):
         torch.manual_seed(n)
         write_shard(
             tmp_path / f"train-{n:05d}.safetensors",
-            torch.randn(4, 32, frames, height, width).bfloat16(),
+            torch.randn(4, CHANNELS, frames, height, width).bfloat16(),
             (torch.rand(4, frames, height, width) > 0.9).bfloat16(),
             torch.tensor([8.0, 8.0, 12.0, 12.0]),
             [{"clip": [f"a red panda walks {n}"], "image": ["a red panda"]}] * 4,
@@ -69,7 +69,7 @@ def test_a_short_clip_is_the_beginning_of_a_longer_one(batches):
     clips = batches.clips[(5, 8, 8)]
     whole, _ = clips.read(2, 5)
     image, cover = clips.read(2, 1)
-    assert image.shape == (32, 1, 8, 8) and cover.shape == (1, 8, 8)
+    assert image.shape == (CHANNELS, 1, 8, 8) and cover.shape == (1, 8, 8)
     assert torch.equal(image, whole[:, :1])
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from clip_kit import film, finished, frames_of, image, known, pixels, sampled
 from node_kit import Kit, as_the_executor_does, make_kit, recorded  # noqa: F401
+from tiny import CHANNELS
 
 pytestmark = pytest.mark.host
 
@@ -115,7 +116,7 @@ def canvas(kit: Kit, video: Any, aspect: str = "16:9", place: str = "center", **
 
 def test_a_wider_picture_holds_the_old_one_untouched(kit, movie, tmp_path):
     latent = canvas(kit, movie)
-    assert latent["samples"].shape == (1, 32, 5, 4, 8) and known(latent) == [0.5] * 5
+    assert latent["samples"].shape == (1, CHANNELS, 5, 4, 8) and known(latent) == [0.5] * 5
     video = finished(kit, sampled(kit, latent))
     assert video.get_dimensions() == (128, 64)
     assert (frames_of(video)[:, :, 32:96] == pixels(tmp_path / "one.mp4")).all()
@@ -198,7 +199,7 @@ def test_a_wide_picture_makes_a_wide_clip(kit):
         (lambda kit: animate(kit, image(0.5), 0.0), "clip has no length"),
         (lambda kit: keyframe(kit, animate(kit, image(0.5)), image(0.5), 0.0), "already is a keyframe"),
         (lambda kit: keyframe(kit, animate(kit, image(0.5)), image(0.5, frames=9), 2.0), "goes beyond the clip"),
-        (lambda kit: keyframe(kit, {"samples": torch.zeros(1, 32, 4, 4)}, image(0.5), 0.0), "is a picture"),
+        (lambda kit: keyframe(kit, {"samples": torch.zeros(1, CHANNELS, 4, 4)}, image(0.5), 0.0), "is a picture"),
     ],
 )
 def test_a_keyframe_that_does_not_fit_is_refused(kit, call, sentence):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from tiny import CHANNELS
 
 from comfyui_spacetime.models.geometry import ASPECTS, Compression, aspect_size, latent_frames, legal_frames, snap
 
@@ -12,7 +13,7 @@ OURS = Compression()
 
 def test_the_default_clip() -> None:
     clip = snap(256, 256, 4.0, 8.0, OURS)
-    assert clip.latent_shape == (32, 9, 16, 16)
+    assert clip.latent_shape == (CHANNELS, 9, 16, 16)
     assert (clip.frames, clip.tokens) == (33, 576)
     assert str(clip) == "256 x 256, 33 frames, 4.12 s at 8 fps, 576 tokens"
 

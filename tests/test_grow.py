@@ -17,7 +17,7 @@ from comfyui_spacetime.training.settings import SettingError, Settings, Train, T
 from comfyui_spacetime.training.train_dit import Trained, with_channels, with_text
 from comfyui_spacetime.training.worlds import words
 
-SMALL = VAEConfig(channels=4, widths=(8, 8, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1, 1))
+SMALL = VAEConfig(4, widths=(8, 8, 16), expand=(1, 1, 1), encoder_blocks=(1, 1), decoder_blocks=(1, 1, 1))
 LARGE = VAEConfig(channels=6, widths=(8, 8, 16), expand=(1, 2, 3), encoder_blocks=(2, 2), decoder_blocks=(3, 2, 1))
 
 

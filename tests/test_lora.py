@@ -9,7 +9,7 @@ import pytest
 import torch
 from node_kit import Kit, as_the_executor_does, make_kit  # noqa: F401
 from safetensors.torch import load_file
-from tiny import write_tiny_checkpoint
+from tiny import CHANNELS, write_tiny_checkpoint
 
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
@@ -47,7 +47,7 @@ def test_a_lora_learns_and_the_model_under_it_stays(tmp_path):
 def test_a_new_lora_changes_nothing(tmp_path):
     start = write_tiny_checkpoint(tmp_path / "tiny.safetensors")
     plain, changed = published(start), train_lora.add_low_rank(published(start), TrainLoRA(rank=4))
-    given = torch.randn(1, 32, 2, 4, 4), torch.rand(1), torch.zeros(1, 48, dtype=torch.long), 8.0
+    given = torch.randn(1, CHANNELS, 2, 4, 4), torch.rand(1), torch.zeros(1, 48, dtype=torch.long), 8.0
     assert torch.equal(plain(*given), changed(*given))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import CHANNELS
 
 pytestmark = pytest.mark.host
 
@@ -39,7 +40,7 @@ def foreign_vae(time: int, space: int, channels: int, dims: int = 3) -> Any:
 
 def test_the_default_clip(inprocess: Any) -> None:
     latent, text = make(inprocess)
-    assert latent["samples"].shape == (1, 32, 9, 16, 16)
+    assert latent["samples"].shape == (1, CHANNELS, 9, 16, 16)
     assert latent["frame_rate"] == 8.0
     assert torch.count_nonzero(latent["samples"]) == 0
     assert text == "256 x 256, 33 frames, 4.12 s at 8 fps, 576 tokens"
@@ -47,7 +48,7 @@ def test_the_default_clip(inprocess: Any) -> None:
 
 def test_zero_seconds_is_an_image(inprocess: Any) -> None:
     latent, text = make(inprocess, seconds=0.0)
-    assert latent["samples"].shape == (1, 32, 1, 16, 16)
+    assert latent["samples"].shape == (1, CHANNELS, 1, 16, 16)
     assert "an image" in text
 
 
@@ -61,7 +62,7 @@ def test_a_preset_keeps_the_area_and_has_the_shape(inprocess: Any) -> None:
 
 def test_any_width_height_and_length_goes_to_the_nearest_that_is_legal(inprocess: Any) -> None:
     latent, text = make(inprocess, aspect="custom", width=300, height=200, seconds=1.3, fps=10.0, batch_size=2)
-    assert latent["samples"].shape == (2, 32, 4, 12, 18)
+    assert latent["samples"].shape == (2, CHANNELS, 4, 12, 18)
     assert text.startswith("288 x 192, 13 frames")
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from node_kit import NAME, Kit, as_the_executor_does, make_kit  # noqa: F401
 from safetensors.torch import save_file
+from tiny import CHANNELS
 
 pytestmark = pytest.mark.host
 
@@ -102,7 +103,7 @@ def test_a_model_saved_by_the_stock_node_loads_again_with_the_bundled_text_and_v
     assert file.name in loader.list_checkpoints()
     model, clip, vae = loader.load(file.name, torch.float32)
     assert torch.equal(kit.stock_sample(model, kit.latent()), kit.stock_sample(kit.model, kit.latent()))
-    assert clip is not None and vae.latent_channels == 32
+    assert clip is not None and vae.latent_channels == CHANNELS
 
 
 def test_a_saved_model_that_does_not_fit_the_bundled_parts_is_refused(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from node_kit import Kit, as_the_executor_does, make_kit, recorded  # noqa: F401
+from tiny import CHANNELS
 
 pytestmark = pytest.mark.host
 
@@ -185,7 +186,7 @@ def test_a_lora_adds_exactly_its_product_and_comes_off_again(kit: Kit, host_base
 
 
 def test_a_latent_of_odd_size_is_sampled(kit: Kit) -> None:
-    samples = torch.zeros(1, 32, 2, 5, 7)
+    samples = torch.zeros(1, CHANNELS, 2, 5, 7)
     assert kit.stock_sample(kit.model, {"samples": samples}, steps=2).shape == samples.shape
 
 
@@ -195,8 +196,8 @@ def test_the_preview_shows_every_latent_frame(kit: Kit, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(latent_preview.args, "preview_method", LatentPreviewMethod.Latent2RGB)
     previewer = latent_preview.get_previewer(torch.device("cpu"), kit.model.model.latent_format)
-    x = torch.zeros(1, 32, 3, 4, 6)
-    x[:, :, 2] = torch.randn(1, 32, 4, 6)
+    x = torch.zeros(1, CHANNELS, 3, 4, 6)
+    x[:, :, 2] = torch.randn(1, CHANNELS, 4, 6)
     picture = previewer.decode_latent_to_preview(x)
     assert picture.size == (72, 16)
     first, second, third = (picture.crop((24 * i, 0, 24 * (i + 1), 16)).tobytes() for i in range(3))
@@ -217,7 +218,7 @@ def test_a_window_of_a_clip_is_told_where_it_lies(kit: Kit) -> None:
     from types import SimpleNamespace
 
     net = kit.model.model.diffusion_model
-    x, text = torch.randn(1, 32, 3, 4, 4), kit.positive[0][0]
+    x, text = torch.randn(1, CHANNELS, 3, 4, 4), kit.positive[0][0]
 
     def velocity(*indices: int, anchor: int = -1) -> torch.Tensor:
         window = SimpleNamespace(index_list=list(indices), causal_anchor_index=anchor)

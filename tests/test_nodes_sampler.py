@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from node_kit import Kit, as_the_executor_does, make_kit, recorded  # noqa: F401
+from tiny import CHANNELS
 
 pytestmark = pytest.mark.host
 
@@ -42,7 +43,7 @@ def test_it_gives_what_the_stock_ksampler_gives_at_half_denoise_with_known_frame
 def test_its_own_schedule_shifts_more_for_more_tokens(kit: Kit) -> None:
     from comfyui_spacetime.nodes.sampler import count_tokens, own_sigmas
 
-    small, large = torch.zeros(1, 32, 1, 16, 16), torch.zeros(1, 32, 9, 16, 16)
+    small, large = torch.zeros(1, CHANNELS, 1, 16, 16), torch.zeros(1, CHANNELS, 9, 16, 16)
     assert (count_tokens(kit.model, small), count_tokens(kit.model, large)) == (64, 576)
     few, many = own_sigmas(kit.model, small, 10, 1.0), own_sigmas(kit.model, large, 10, 1.0)
     assert few[0] == many[0] == 1 and few[-1] == many[-1] == 0
@@ -76,7 +77,7 @@ def test_the_result_is_all_known_and_keeps_what_travels_with_the_latent(kit: Kit
 
 
 def test_a_picture_s_latent_becomes_a_clip_of_one_frame(kit: Kit) -> None:
-    assert sample(kit, {"samples": torch.zeros(2, 32, 4, 4)})["samples"].shape == (2, 32, 1, 4, 4)
+    assert sample(kit, {"samples": torch.zeros(2, CHANNELS, 4, 4)})["samples"].shape == (2, CHANNELS, 1, 4, 4)
 
 
 def test_nothing_happens_at_denoise_zero(kit: Kit) -> None:
@@ -138,11 +139,11 @@ def test_it_samples_another_family_s_model_and_keeps_its_known_frames(kit: Kit) 
 @pytest.mark.parametrize(
     ("samples", "sentence"),
     [
-        (torch.zeros(1, 16, 3, 4, 4), "has 16 channels, but this model takes 32.*another model's latent"),
-        (torch.zeros(1, 4, 64, 64), "has 4 channels, but this model takes 32"),
-        (torch.zeros(1, 32, 0, 4, 4), "no frames"),
-        (torch.full((1, 32, 2, 4, 4), float("nan")), "no numbers"),
-        (torch.zeros(1, 32), "5 dimensions"),
+        (torch.zeros(1, 16, 3, 4, 4), f"has 16 channels, but this model takes {CHANNELS}.*another model's latent"),
+        (torch.zeros(1, 4, 64, 64), f"has 4 channels, but this model takes {CHANNELS}"),
+        (torch.zeros(1, CHANNELS, 0, 4, 4), "no frames"),
+        (torch.full((1, CHANNELS, 2, 4, 4), float("nan")), "no numbers"),
+        (torch.zeros(1, CHANNELS), "5 dimensions"),
         (None, "holds no latent"),
     ],
 )

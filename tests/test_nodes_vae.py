@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 from node_kit import Kit, as_the_executor_does, make_kit  # noqa: F401
+from tiny import CHANNELS
 
 pytestmark = pytest.mark.host
 
@@ -19,7 +20,7 @@ def test_vae_encode_and_decode(kit: Kit, frames: int, latents: int) -> None:
     import nodes
 
     latent = nodes.VAEEncode().encode(kit.vae, images(frames))[0]
-    assert latent["samples"].shape == (1, 32, latents, 4, 6)
+    assert latent["samples"].shape == (1, CHANNELS, latents, 4, 6)
     decoded = nodes.VAEDecode().decode(kit.vae, latent)[0]
     assert decoded.shape == (frames, 64, 96, 3)
     assert decoded.min() >= 0 and decoded.max() <= 1
@@ -47,13 +48,13 @@ def test_frames_that_fill_no_latent_frame_are_dropped(kit: Kit) -> None:
 def test_sizes_are_cropped_to_what_the_vae_takes(kit: Kit) -> None:
     import nodes
 
-    assert nodes.VAEEncode().encode(kit.vae, images(1, 70, 100))[0]["samples"].shape == (1, 32, 1, 4, 6)
+    assert nodes.VAEEncode().encode(kit.vae, images(1, 70, 100))[0]["samples"].shape == (1, CHANNELS, 1, 4, 6)
 
 
 def test_the_tiled_nodes_work_with_several_tiles(kit: Kit) -> None:
     import nodes
 
-    latent = {"samples": torch.randn(1, 32, 9, 6, 8)}
+    latent = {"samples": torch.randn(1, CHANNELS, 9, 6, 8)}
     plain = nodes.VAEDecode().decode(kit.vae, latent)[0]
     tiled = nodes.VAEDecodeTiled().decode(
         kit.vae, latent, tile_size=64, overlap=32, temporal_size=16, temporal_overlap=4
@@ -62,25 +63,23 @@ def test_the_tiled_nodes_work_with_several_tiles(kit: Kit) -> None:
     again = nodes.VAEEncodeTiled().encode(
         kit.vae, images(33, 128, 128), tile_size=64, overlap=32, temporal_size=16, temporal_overlap=4
     )[0]
-    assert again["samples"].shape == (1, 32, 9, 8, 8)
+    assert again["samples"].shape == (1, CHANNELS, 9, 8, 8)
 
 
 def test_a_batch_of_clips_is_decoded(kit: Kit) -> None:
     import nodes
 
-    assert nodes.VAEDecode().decode(kit.vae, {"samples": torch.randn(2, 32, 3, 4, 4)})[0].shape == (18, 64, 64, 3)
+    assert nodes.VAEDecode().decode(kit.vae, {"samples": torch.randn(2, CHANNELS, 3, 4, 4)})[0].shape == (18, 64, 64, 3)
 
 
 def test_the_vae_tells_what_it_does_to_pixels(kit: Kit) -> None:
-    assert (kit.vae.spacial_compression_decode(), kit.vae.temporal_compression_decode(), kit.vae.latent_channels) == (
-        16,
-        4,
-        32,
-    )
+    vae = kit.vae
+    assert (vae.spacial_compression_decode(), vae.temporal_compression_decode()) == (16, 4)
+    assert vae.latent_channels == CHANNELS
 
 
 def test_decoding_leaves_the_latent_and_earlier_pictures_alone(kit: Kit) -> None:
-    latent = torch.randn(1, 32, 2, 4, 4)
+    latent = torch.randn(1, CHANNELS, 2, 4, 4)
     before = latent.clone()
     first = kit.vae.decode(latent)
     kept = first.clone()

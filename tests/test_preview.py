@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from tiny import CHANNELS
 
 from comfyui_spacetime.models.vae import VideoVAE
 
@@ -18,7 +19,7 @@ class CopyingVAE(VideoVAE):
     def encode(self, video: torch.Tensor) -> torch.Tensor:
         frames = video[:, :, ::4].transpose(1, 2)
         pixels = F.pixel_unshuffle(F.avg_pool2d(frames.flatten(0, 1), 8), 2)
-        return F.pad(pixels, (0, 0, 0, 0, 0, 32 - pixels.shape[1])).unflatten(0, frames.shape[:2]).transpose(1, 2)
+        return F.pad(pixels, (0, 0, 0, 0, 0, CHANNELS - pixels.shape[1])).unflatten(0, frames.shape[:2]).transpose(1, 2)
 
 
 def test_colours_come_through(inprocess: object) -> None:
@@ -26,7 +27,7 @@ def test_colours_come_through(inprocess: object) -> None:
 
     vae = CopyingVAE()
     picture = colour_fields(1, 128)
-    strip = FilmStrip(vae)(vae.encode(picture[:, :, None]).expand(1, 32, 2, 8, 8))
+    strip = FilmStrip(vae)(vae.encode(picture[:, :, None]).expand(1, CHANNELS, 2, 8, 8))
     assert strip.shape == (1, 3, 1, 8 * DETAIL, 2 * 8 * DETAIL)
     wanted = F.avg_pool2d(picture, 16)
     for frame in strip[:, :, 0].chunk(2, -1):

@@ -8,6 +8,7 @@ import json
 import pytest
 import torch
 from scene_kit import drawn_sprites
+from tiny import CHANNELS
 
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
@@ -57,7 +58,7 @@ def test_the_averaged_weights_of_a_run_encode(small, tmp_path):
     small("run")
     vae = latents.average_vae(tmp_path / "run")
     assert vae.config.widths == (16, 24, 32)
-    assert vae.encode(torch.zeros(1, 3, 5, 64, 64, dtype=torch.bfloat16)).shape == (1, 32, 2, 4, 4)
+    assert vae.encode(torch.zeros(1, 3, 5, 64, 64, dtype=torch.bfloat16)).shape == (1, CHANNELS, 2, 4, 4)
     with pytest.raises(RunError, match="holds no saved step"):
         latents.average_vae(tmp_path / "nothing")
 

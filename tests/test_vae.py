@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import tiny_vae
+from tiny import CHANNELS, tiny_vae
 
 from comfyui_spacetime.models.vae import VAEConfig, VideoVAE
 
@@ -28,10 +28,10 @@ def clip(frames: int, height: int = 32, width: int = 48, batch: int = 1, seed: i
     return torch.rand(batch, 3, frames, height, width, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-@pytest.mark.parametrize(("frames", "height", "width"), [(1, 16, 16), (5, 32, 48), (17, 48, 16)])
+@pytest.mark.parametrize(("frames", "height", "width"), [(1, 16, 16), (5, CHANNELS, 48), (17, 48, 16)])
 def test_frames_become_latent_frames_and_back(vae: VideoVAE, frames: int, height: int, width: int) -> None:
     latent = vae.encode(clip(frames, height, width, batch=2))
-    assert latent.shape == (2, 32, (frames - 1) // 4 + 1, height // 16, width // 16)
+    assert latent.shape == (2, CHANNELS, (frames - 1) // 4 + 1, height // 16, width // 16)
     assert vae.decode(latent).shape == (2, 3, frames, height, width)
 
 
@@ -47,7 +47,7 @@ def test_encoding_in_chunks_equals_encoding_the_whole(vae: VideoVAE, chunks: lis
 
 @pytest.mark.parametrize("chunks", [[1, 1, 1, 1, 1], [2, 3], [4, 1], [1, 4], [5]])
 def test_decoding_in_chunks_equals_decoding_the_whole(vae: VideoVAE, chunks: list[int]) -> None:
-    latent = torch.randn(2, 32, 5, 2, 3)
+    latent = torch.randn(2, CHANNELS, 5, 2, 3)
     parts, state, at = [], None, 0
     for count in chunks:
         video, state = vae.decode_chunk(latent[:, :, at : at + count], state)
@@ -58,7 +58,7 @@ def test_decoding_in_chunks_equals_decoding_the_whole(vae: VideoVAE, chunks: lis
 
 
 def test_a_state_can_be_used_again(vae: VideoVAE) -> None:
-    latent = torch.randn(1, 32, 3, 2, 2)
+    latent = torch.randn(1, CHANNELS, 3, 2, 2)
     _, state = vae.decode_chunk(latent[:, :, :1], None)
     first, _ = vae.decode_chunk(latent[:, :, 1:], state)
     again, _ = vae.decode_chunk(latent[:, :, 1:], state)
@@ -116,7 +116,7 @@ def test_what_cannot_be_encoded_is_refused_with_a_sentence(vae: VideoVAE, video:
         vae.encode(video)
 
 
-@pytest.mark.parametrize("shape", [(1, 16, 3, 2, 2), (1, 32, 0, 2, 2), (32, 3, 2, 2)])
+@pytest.mark.parametrize("shape", [(1, 16, 3, 2, 2), (1, CHANNELS, 0, 2, 2), (32, 3, 2, 2)])
 def test_another_model_s_latent_is_refused(vae: VideoVAE, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="this VAE decodes"):
         vae.decode(torch.zeros(shape))

@@ -12,6 +12,7 @@ from comfyui_spacetime.models.dit import DiTConfig, SpacetimeDiT
 from comfyui_spacetime.models.text import TextConfig, TextEncoder
 from comfyui_spacetime.models.vae import VAEConfig, VideoVAE
 
+CHANNELS = VAEConfig().channels  # of our latents
 PIECES = ("a", "red", "panda", "walks", "left", "right", "to", "snow", "cup", "#s", "#ing", "雪", "猫")
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from tiny import CHANNELS
 
 from comfyui_spacetime.training import latents
 
@@ -51,7 +52,7 @@ def write_made_up_latents(folder: Path, clips: int = 6) -> Path:
         for split in ("train", "held-out"):
             latents.write_shard(
                 folder / f"{split}-{n:05d}.safetensors",
-                torch.randn(clips, 32, frames, height, width).bfloat16(),
+                torch.randn(clips, CHANNELS, frames, height, width).bfloat16(),
                 torch.rand(clips, frames, height, width).bfloat16(),
                 torch.tensor([8.0, 12.0] * (clips // 2)),
                 texts[:clips],
