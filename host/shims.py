@@ -20,8 +20,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-SCHEMAS = ("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-           "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+SCHEMAS = (
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
 _libraries: list[Any] = []  # a torch Library unregisters its schemas when it is collected
 
 

@@ -16,7 +16,7 @@ EMOJI = (
     r"(?:[\ufe0f\u20e3\U0001F3FB-\U0001F3FF]|\u200d[\U0001F000-\U0001FAFF\u2600-\u27bf])*"
 )
 # An apostrophe opens a quotation only where no letter stands before it, and closes it only where none follows.
-MARKS = ("\"\"", "“”", "„“", "„”", "«»", "「」", "『』", "《》")
+MARKS = ('""', "“”", "„“", "„”", "«»", "「」", "『』", "《》")
 QUOTES = "|".join(f"{pair[0]}[^{pair}]+{pair[1]}" for pair in MARKS)
 SINGLE = r"(?<![A-Za-z0-9])['‘][^'‘’]+['’](?![A-Za-z0-9])"
 TOKEN = re.compile(

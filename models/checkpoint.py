@@ -2,8 +2,8 @@
 """One checkpoint is one safetensors file that describes itself: DiT, VAE and text encoder, with their configs.
 
 Tensors are named ``dit.*``, ``vae.*`` and ``text.*``, matrices with a byte for each weight (int8.py); the metadata's
-``spacetime`` entry is JSON with the format's version and the configs. A file saved by the host's ModelSave holds the DiT
-alone (``model.diffusion_model.*``).
+``spacetime`` entry is JSON with the format's version and the configs. A file saved by the host's ModelSave holds the
+DiT alone (``model.diffusion_model.*``).
 """
 
 from __future__ import annotations

@@ -100,6 +100,9 @@ def test_importing_the_pack_runs_nothing():
 
 def test_every_source_names_its_licence():
     files = [path for room in (*ROOMS, "tests", "bench") for path in sources(room)] + [ROOT / "__init__.py"]
-    lacking = [str(path.relative_to(ROOT)) for path in files
-               if "SPDX-License-Identifier: GPL-3.0-or-later" not in path.read_text(encoding="utf-8")[:200]]
+    lacking = [
+        str(path.relative_to(ROOT))
+        for path in files
+        if "SPDX-License-Identifier: GPL-3.0-or-later" not in path.read_text(encoding="utf-8")[:200]
+    ]
     assert not lacking

@@ -70,8 +70,13 @@ def test_every_command_and_option_of_the_readme_exists():
 @pytest.fixture(scope="module")
 def clean_copy(tmp_path_factory):
     """What a clone holds: the tracked files and those that would be added, in a folder with another name."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                            cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if listed.returncode:
         pytest.skip("not a git clone")
     copy = tmp_path_factory.mktemp("clean") / "a copy"
@@ -85,8 +90,17 @@ def clean_copy(tmp_path_factory):
 
 def run(copy, arguments, environ, seconds=900):
     command = [str(copy / "spacetime"), *arguments]
-    done = subprocess.run(command, cwd=copy, env={**os.environ, **environ}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
+    done = subprocess.run(
+        command,
+        cwd=copy,
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
@@ -128,8 +142,9 @@ def test_the_readmes_other_commands_run_in_the_copy(clean_copy):
 def test_serve_brings_up_a_server_with_the_packs_nodes_and_ends_on_request(clean_copy):
     port = serve.free_port()
     command = [str(clean_copy / "spacetime"), "serve", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=clean_copy, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, cwd=clean_copy, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     url = f"http://127.0.0.1:{port}/object_info/SpacetimeSampler"
     try:
         deadline = time.monotonic() + 300

@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
 import torch
-from tiny import CHANNELS
 from torch import nn
 
 from comfyui_spacetime.models.dit import SpacetimeDiT

