@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
 from footage_kit import FPS, shot, write
-from tiny import tiny_vae
+from tiny import CHANNELS, tiny_vae
 
 from comfyui_spacetime.training.footage import encode
 from comfyui_spacetime.training.footage.listing import FootageError, Video
@@ -48,7 +48,7 @@ def test_a_folder_becomes_shards_that_the_training_loader_opens(folder):
     assert {"clip": ["a ball", "a yellow ball"]} in texts and {"clip": ["another ball"]} in texts
     assert {rate for _, loaded in clips for rate in loaded.rates} == {FPS, 30}
     latent, cover = clips[0][1].read(0, 3)
-    assert latent.shape == (32, 3, 6, 10) and latent.dtype == torch.bfloat16
+    assert latent.shape == (CHANNELS, 3, 6, 10) and latent.dtype == torch.bfloat16
     assert cover.shape == (3, 6, 10) and 0 < cover.float().mean() <= 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import tiny_dit
+from tiny import CHANNELS, tiny_dit
 
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
@@ -16,7 +16,7 @@ from comfyui_spacetime.models.dit import fused_attention, patchify
 def test_a_packed_batch_equals_its_clips_one_by_one():
     torch.manual_seed(0)
     dit = tiny_dit()
-    clips = [torch.randn(32, *shape) for shape in [(1, 4, 4), (1, 4, 4), (3, 4, 6), (2, 8, 4)]]
+    clips = [torch.randn(CHANNELS, *shape) for shape in [(1, 4, 4), (1, 4, 4), (3, 4, 6), (2, 8, 4)]]
     timesteps = [torch.rand(len(c[0])) for c in clips]
     text = torch.randn(4, 7, 32)
     with torch.no_grad():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from node_kit import NAME, as_the_executor_does, make_kit  # noqa: F401
+from tiny import CHANNELS
 
 from comfyui_spacetime.video.errors import VideoError
 from comfyui_spacetime.video.reader import Audio, probe, read_frames
@@ -57,7 +58,7 @@ def from_file(source: Any) -> Any:
 
 def test_a_file_becomes_a_latent_with_rate_and_sound(kit, encode, movie):
     latent = encode(from_file(str(movie)), kit.vae)
-    assert latent["samples"].shape == (1, 32, 12, 4, 6) and latent["frame_rate"] == 24.0  # 45 of 48 frames
+    assert latent["samples"].shape == (1, CHANNELS, 12, 4, 6) and latent["frame_rate"] == 24.0  # 45 of 48 frames
     assert latent["audio"]["sample_rate"] == 48000 and latent["audio"]["waveform"].ndim == 3
 
 
@@ -117,7 +118,7 @@ def test_a_broken_file_gets_a_sentence(kit, encode, tmp_path):
 
 
 def test_the_video_is_that_of_the_stock_decoder(kit, decode):
-    latent = {"samples": torch.randn(1, 32, 5, 4, 6, generator=torch.Generator().manual_seed(1)), "frame_rate": 8.0}
+    latent = {"samples": torch.randn(1, CHANNELS, 5, 4, 6, generator=torch.Generator().manual_seed(1)), "frame_rate": 8.0}
     (video,) = decode(latent, kit.vae)
     assert video.get_dimensions() == (96, 64) and video.get_frame_count() == 17 and video.get_frame_rate() == 8
     stock = kit.vae.decode(latent["samples"])[0].clamp(0, 1)
@@ -143,14 +144,14 @@ def test_sound_comes_from_the_input_else_from_the_latent(kit, decode):
 
 
 def test_a_batch_gives_one_video_for_each_clip(kit, decode):
-    latent = {"samples": torch.stack([torch.full((32, 2, 2, 2), level) for level in (-0.5, 0.5)])}
+    latent = {"samples": torch.stack([torch.full((CHANNELS, 2, 2, 2), level) for level in (-0.5, 0.5)])}
     videos = decode(latent, kit.vae)
     images = [video.get_components().images for video in videos]
     assert [i.shape for i in images] == [(5, 32, 32, 3)] * 2 and not torch.equal(*images)
 
 
 def test_an_image_latent_is_a_clip_of_one_frame(kit, decode):
-    videos = decode({"samples": torch.zeros(2, 32, 2, 2)}, kit.vae)
+    videos = decode({"samples": torch.zeros(2, CHANNELS, 2, 2)}, kit.vae)
     assert [video.get_frame_count() for video in videos] == [1, 1]
     assert videos[0].get_components().images.shape == (1, 32, 32, 3)
 
@@ -166,9 +167,9 @@ def test_an_image_vae_makes_a_clip_of_a_batch(kit, decode):
 @pytest.mark.parametrize(
     ("samples", "sentence"),
     [
-        (torch.zeros(1, 16, 3, 4, 4), "The latent has 16 channels, but this VAE decodes 32"),
-        (torch.zeros(1, 4, 8, 8), "The latent has 4 channels, but this VAE decodes 32"),
-        (torch.zeros(1, 32, 0, 4, 4), "The latent has no frames"),
+        (torch.zeros(1, 16, 3, 4, 4), f"The latent has 16 channels, but this VAE decodes {CHANNELS}"),
+        (torch.zeros(1, 4, 8, 8), f"The latent has 4 channels, but this VAE decodes {CHANNELS}"),
+        (torch.zeros(1, CHANNELS, 0, 4, 4), "The latent has no frames"),
         (torch.zeros(1, 64, 100), "no latent of pictures or video"),
         (None, "no latent of pictures or video"),
     ],
@@ -190,7 +191,7 @@ def test_a_missing_vae_gets_a_sentence(inprocess, decode):
     import comfy.sd
 
     with pytest.raises(VideoError, match="holds no VAE"):
-        decode({"samples": torch.zeros(1, 32, 1, 2, 2)}, comfy.sd.VAE(sd={}))
+        decode({"samples": torch.zeros(1, CHANNELS, 1, 2, 2)}, comfy.sd.VAE(sd={}))
 
 
 # -- in a graph ----------------------------------------------------------------------------------------------------
