@@ -118,7 +118,8 @@ def test_a_broken_file_gets_a_sentence(kit, encode, tmp_path):
 
 
 def test_the_video_is_that_of_the_stock_decoder(kit, decode):
-    latent = {"samples": torch.randn(1, CHANNELS, 5, 4, 6, generator=torch.Generator().manual_seed(1)), "frame_rate": 8.0}
+    noise = torch.randn(1, CHANNELS, 5, 4, 6, generator=torch.Generator().manual_seed(1))
+    latent = {"samples": noise, "frame_rate": 8.0}
     (video,) = decode(latent, kit.vae)
     assert video.get_dimensions() == (96, 64) and video.get_frame_count() == 17 and video.get_frame_rate() == 8
     stock = kit.vae.decode(latent["samples"])[0].clamp(0, 1)
