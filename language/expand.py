@@ -26,6 +26,8 @@ Progress = Callable[[str], None]  # called with the text so far; may raise to st
 class EngineError(RuntimeError):
     """An engine cannot answer; the message says why and what to do."""
 
+    __module__ = "spacetime"  # the host shows it before the sentence, otherwise with the path of this folder
+
 
 @dataclass(frozen=True)
 class Request:

@@ -31,6 +31,8 @@ class Shot:
 class StoryboardError(ValueError):
     """A storyboard that cannot be read; the message names the place. ``line`` and ``column`` count from 1; 0: none."""
 
+    __module__ = "spacetime"  # the host shows it before the sentence, otherwise with the path of this folder
+
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
         super().__init__(f"Line {line}, column {column}: {message}" if line else message)
         self.line, self.column = line, column

@@ -33,6 +33,8 @@ ALIKE = 0.95  # cosine between latents of the test picture; another precision gi
 class CaptionerError(ValueError):
     """A file that is no captioner, or one for another VAE; the message says what to do."""
 
+    __module__ = "spacetime"  # the host shows it before the sentence, otherwise with the path of this folder
+
 
 @dataclass(frozen=True)
 class Trained:

@@ -31,6 +31,8 @@ HOST_PREFIX = "model.diffusion_model."
 class CheckpointError(ValueError):
     """A file that is not a whole Spacetime checkpoint; the message says what is wrong and what to do."""
 
+    __module__ = "spacetime"  # the host shows it before the sentence, otherwise with the path of this folder
+
 
 @dataclass
 class Checkpoint:

@@ -6,3 +6,5 @@ from __future__ import annotations
 
 class InputError(ValueError):
     """An input that cannot be used; the message says which, with which value, and what to do."""
+
+    __module__ = "spacetime"  # the host shows it before the sentence, otherwise with the path of this folder

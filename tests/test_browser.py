@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def queue(page: Any) -> list[Any]:
 def test_the_template_opens_from_the_list_runs_and_its_video_plays_in_the_node(page: Any, artefacts: Path) -> None:
     page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text(PACK, exact=True).first.click(timeout=WAIT)
-    search = page.get_by_placeholder("Search...").last  # the list shows more only when it is scrolled
+    search = page.get_by_placeholder(re.compile(r"Search ?\.\.\.")).last  # the list shows more only when it is scrolled
     for name in ("text_to_image", "text_to_video"):
         search.fill(name)
         card = page.get_by_title(name, exact=True)

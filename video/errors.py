@@ -11,6 +11,8 @@ from typing import Any
 class VideoError(ValueError):
     """A video cannot be read or written. The message is meant for the user, as it stands."""
 
+    __module__ = "spacetime"  # the host shows it before the sentence, otherwise with the path of this folder
+
 
 def name_of(source: Any) -> str:
     """Return a short name of a path or file object for messages."""
