@@ -7,7 +7,6 @@ The test picture tells VAEs apart however their weights were stored: a captioner
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .captioner import Captioner, CaptionerConfig
+from .files import read_file, write_file
 from .int8 import pack, unpack
 
 FORMAT = 1
@@ -73,24 +71,16 @@ def save_captioner(path: Path, captioner: Captioner, probe: Tensor, info: dict[s
 
     The old file stays until the new one is whole.
     """
-    tensors = {name: value.contiguous() for name, value in pack(captioner.state_dict(), torch.float16).items()}
-    tensors[PROBE] = probe.float().cpu().contiguous()
+    tensors = {**pack(captioner.state_dict(), torch.float16), PROBE: probe.float().cpu()}
     described = {"format": FORMAT, "config": captioner.config.to_dict(), "info": info}
-    scratch = path.with_name(path.name + ".tmp")
-    save_file(tensors, scratch, metadata={KEY: json.dumps(described, ensure_ascii=False)})
-    os.replace(scratch, path)
+    write_file(path, tensors, {KEY: json.dumps(described, ensure_ascii=False)})
 
 
 def load_captioner(path: Path = BUNDLED) -> Trained:
     """Read a captioner. Raises CaptionerError for a missing, damaged, foreign or newer file."""
     if not path.is_file():
         raise CaptionerError(f"{path.name} does not exist: train a captioner with ./spacetime train caption")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CaptionerError(f"{path.name} is not a whole safetensors file ({error}); copy it again") from error
+    metadata, tensors = read_file(path, CaptionerError)
     if KEY not in metadata:
         raise CaptionerError(f"{path.name} is no captioner of Spacetime; choose a file that train caption wrote")
     try:

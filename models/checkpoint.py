@@ -9,17 +9,15 @@ DiT alone (``model.diffusion_model.*``).
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .dit import DiTConfig, SpacetimeDiT
+from .files import read_file, write_file
 from .int8 import pack, unpack
 from .text import TextConfig, TextEncoder, Tokenizer
 from .vae import VAEConfig, VideoVAE
@@ -83,7 +81,7 @@ def save_checkpoint(
     """
     store = _cast if dtype == torch.float32 else pack
     states = {name: store(part.state_dict(), dtype) for name, part in (("dit", dit), ("vae", vae), ("text", text))}
-    tensors = {f"{part}.{name}": v.contiguous() for part, state in states.items() for name, v in state.items()}
+    tensors = {f"{part}.{name}": v for part, state in states.items() for name, v in state.items()}
     described = {
         "format": FORMAT,
         "dit": dit.config.to_dict(),
@@ -91,9 +89,7 @@ def save_checkpoint(
         "text": text.config.to_dict(),
         "info": info or {},
     }
-    scratch = path.with_name(path.name + ".tmp")
-    save_file(tensors, scratch, metadata={"spacetime": json.dumps(described, ensure_ascii=False)})
-    os.replace(scratch, path)
+    write_file(path, tensors, {"spacetime": json.dumps(described, ensure_ascii=False)})
 
 
 def _cast(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -105,14 +101,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path.name} does not exist; choose a file that the list of Load Spacetime Model offers")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path.name} is not a whole safetensors file ({error}); copy or download it again"
-        ) from error
+    metadata, tensors = read_file(path, CheckpointError)
     if "spacetime" in metadata:
         return _described(path.name, tensors, metadata["spacetime"])
     if HOST_PREFIX + "embed.weight" in tensors:
