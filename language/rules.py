@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine without a model: instant, deterministic by its seed, and never without an answer.
 
-A prompt that is understood to the last word is said anew in the style; any other keeps its own words, slips mended, and
-what it leaves open is added.
+A prompt that is understood to the last word is said anew in the style; any other keeps its own words, slips mended:
+what is understood of it stands before them, and what it leaves open is added.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from random import Random
 from .english import gerund, third_person
 from .expand import Progress, Request, as_sentence
 from .facts import check, facts
+from .gist import gist
 from .lexicon import Mention, scan
-from .picture import Clause, Doing, Picture, Thing, read
+from .picture import Picture, read
 from .say import Said
 from .styles import SLOTS
 from .tokens import is_chinese
@@ -52,36 +53,25 @@ class Rules:
 
 
 def _in_world(request: Request, spoken: World) -> str:
-    """The caption of a world's model."""
+    """The caption of a world's model.
+
+    A prompt that is not understood to the last word keeps its own words, behind a caption of what is understood of it:
+    a small model follows its captions' words far better than those that it has to spell.
+    """
     picture = read(request.prompt)
     if picture is not None:
         text = _say(request, spoken, picture, draw=1 if request.length == "short" else 2)
         if check(request.prompt, text).faithful:
             return text
-    text = _completed(request, spoken)
-    return text if spoken.pieces(text) <= spoken.length else f"{_gist(request, spoken)}{text}"
-
-
-def _gist(request: Request, spoken: World) -> str:
-    """What the world knows of a prompt that is longer than its models read, to stand before it."""
-    gist = Picture()
-    doing = Doing()
-    for fact in facts(request.prompt):
-        if fact.kind == "noun" and not gist.clauses and fact.key in spoken.words["nouns"]:
-            gist.clauses = [Clause([Thing(fact.key, fact.text)])]
-        elif fact.kind in ("travel", "direction", "act") and not getattr(doing, fact.kind):
-            doing = replace(doing, **{fact.kind: fact.key, "word": fact.text})
-        elif fact.kind in ("place", "light", "weather", "look") and not getattr(gist, fact.kind):
-            setattr(gist, fact.kind, fact.key)
-        elif fact.kind == "camera" and not gist.camera:
-            gist.camera = [fact.key]
-    if not gist.clauses:
-        return ""
-    if doing.travel or doing.direction or doing.act:
-        gist.clauses[0].doings = [doing if doing.travel or doing.direction else Doing(act=doing.act, word=doing.word)]
-    text = Said(spoken, gist, "", "zh" if is_chinese(request.prompt) else "en", draw=0).text()
-    text = text if check(request.prompt, text).turned == () else ""
-    return f"{text}{'。' if is_chinese(text) else '. '}" if text else ""
+    understood = gist(request.prompt, spoken)
+    if understood is None:
+        return _completed(request, spoken)
+    language = "zh" if is_chinese(request.prompt) else "en"
+    text = as_sentence(Said(spoken, _drawn(request, spoken, understood), str(request.seed), language, draw=0).text())
+    if check(request.prompt, text).faithful:
+        return text
+    both = text + ("" if language == "zh" else " ") + as_sentence(_own_words(request.prompt))
+    return both if check(request.prompt, both).faithful else _completed(request, spoken)
 
 
 def _say(request: Request, spoken: World, picture: Picture, draw: int) -> str:
@@ -92,18 +82,39 @@ def _completed(request: Request, spoken: World) -> str:
     """The prompt in its own words, with a place and a camera where it names none."""
     text = mended(request.prompt).rstrip(" .,;。，；")
     language = "zh" if is_chinese(text) else "en"
-    said = {fact.kind for fact in facts(request.prompt)} | {mention.kind for mention in scan(request.prompt)}
-    open_ = Picture(still=not said & {"travel", "act", "direction"})
-    rng = Random(f"{request.seed} {request.prompt}")
-    if not said & {"place", "weather", "light", "word", "emoji", "quote"}:
-        open_.place = rng.choice(spoken.keys("places"))
-    if not said & {"camera", "the camera", "turn"} and not _is_long(text):
-        open_.camera = [rng.choice(["still", *spoken.keys("cameras")])]
+    said = facts(request.prompt)
+    still = not any(fact.kind in ("travel", "act", "direction") for fact in said)
+    open_ = _drawn(request, spoken, Picture(still=still))
     if not open_.place and not open_.camera:
         return text
     more = Said(spoken, open_, f"{request.seed}", language, draw=0).text().rstrip(".。")
     comma = "，" if language == "zh" else ", "
     return text + comma + (more[:1].lower() + more[1:]) + ("." if spoken.sentences and language == "en" else "")
+
+
+def _drawn(request: Request, spoken: World, picture: Picture) -> Picture:
+    """A picture with a place and a camera of the seed where the prompt names none, nor anything that might be one."""
+    said = {fact.kind for fact in facts(request.prompt)} | {mention.kind for mention in scan(request.prompt)}
+    rng = Random(f"{request.seed} {request.prompt}")
+    if not said & {"place", "weather", "light", "word", "emoji", "quote"}:
+        picture = replace(picture, place=rng.choice(spoken.keys("places")))
+    if not said & {"camera", "the camera", "turn"} and not _is_long(request.prompt):
+        picture = replace(picture, camera=[rng.choice(["still", *_moves(spoken, picture)])])
+    return picture
+
+
+def _moves(spoken: World, picture: Picture) -> list[str]:
+    """The moves of the camera that hide nothing: a pan would hide which way something goes."""
+    doings = [doing for clause in picture.clauses for doing in clause.doings]
+    sideways = any(doing.direction in ("left", "right") for doing in doings)
+    return [move for move in spoken.keys("cameras") if not (sideways and move.startswith(("pan", "orbit")))]
+
+
+def _own_words(prompt: str) -> str:
+    """A prompt without what only asks for a video."""
+    text = mended(prompt)
+    bare = ASKED_ZH.sub("", text) if is_chinese(text) else VIDEO_OF.sub("", ASKED.sub("", text))
+    return bare if check(prompt, bare).faithful else text
 
 
 def _in_prose(request: Request) -> str:
@@ -139,10 +150,7 @@ def _own_sentence(request: Request) -> tuple[str, str]:
             text = _say(request, world("scenes"), picture, draw=0 if request.prompt else 1)
             if check(request.prompt, text).faithful:
                 return text, request.target
-    text = mended(request.prompt)
-    text = ASKED_ZH.sub("", text) if own == "zh" else VIDEO_OF.sub("", ASKED.sub("", text))
-    text = text if check(request.prompt, text).faithful else mended(request.prompt)
-    return as_sentence(text), own if own in request.style.languages else request.target
+    return as_sentence(_own_words(request.prompt)), own if own in request.style.languages else request.target
 
 
 def mended(prompt: str) -> str:

@@ -41,6 +41,11 @@ class World:
     sentences: bool
     drawn: Mapping[str, tuple[str, ...]]
 
+    @property
+    def one_thing(self) -> bool:
+        """Whether its checkpoints were shown one thing at a time only."""
+        return self.name != "scenes"
+
     def wordings(self, kind: str, key: str, field: str) -> tuple[str, ...]:
         """The wordings of a class, () where this world does not know it."""
         entry = self.words.get(kind, {}).get(key, {})
@@ -51,8 +56,8 @@ class World:
         return len(PIECES.findall(text.lower()))
 
     def keys(self, kind: str) -> tuple[str, ...]:
-        """The classes of a kind that are drawn from a seed; others may be understood, too."""
-        return self.drawn.get(kind) or tuple(self.words.get(kind, {}))
+        """The classes of a kind that its checkpoints were shown; others may be understood, too."""
+        return self.drawn.get(kind, ()) if self.drawn else tuple(self.words.get(kind, {}))
 
 
 @cache

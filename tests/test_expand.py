@@ -350,3 +350,20 @@ def test_no_pan_is_added_to_what_goes_sideways():
     for seed in range(20):
         assert "the camera pans" not in made("a dog runs to the left", seed=seed).text
         assert "the camera moves" not in made("a dog runs to the left", seed=seed).text
+
+
+def test_what_is_understood_of_a_prompt_is_said_first_and_the_rest_kept_beside_it() -> None:
+    text = made("could you show me a giraffe heading leftwards, it wears a monocle").text
+    caption, _, own = text.partition(". ")
+    assert {(f.kind, f.key) for f in facts(caption)} >= {("noun", "giraffe"), ("direction", "left")}
+    assert own == "A giraffe heading leftwards, it wears a monocle."
+
+
+def test_a_side_where_something_stands_is_not_the_way_it_goes() -> None:
+    said = facts(made("a quaint dog on the left").text.split(".")[0])
+    assert ("direction", "left") not in {(fact.kind, fact.key) for fact in said}
+
+
+def test_what_a_prompt_says_in_two_ways_is_left_in_its_own_words() -> None:
+    text = made("the weary dog runs left, then the clumsy dog runs right").text
+    assert "left" not in text.split(".")[0]
