@@ -41,6 +41,16 @@ FAIL = """async () => {
     await app.queuePrompt(0, 1);
     return (await ended).detail.exception_message;
 }"""
+REFUSE = """async () => {
+    app.graph.clear();
+    const node = LiteGraph.createNode('SpacetimeStoryboard');
+    app.graph.add(node);
+    app.graph.add(LiteGraph.createNode('PreviewAny'));
+    node.widgets.find(w => w.name === 'storyboard').value = 'glide';
+    node.connect(0, app.graph.nodes[1], 0);
+    await app.queuePrompt(0, 1);
+    return Object.values(app.lastNodeErrors)[0].errors[0].details;
+}"""
 SAY_ALL = """async texts => {
     const errors = await import('/extensions/ComfyUI-Spacetime/errors.js');
     return texts.map(errors.translatedError);
@@ -90,4 +100,14 @@ def test_an_error_is_said_in_the_language(language: tuple[str, str, str], chromi
         details.click()
     page.get_by_text(shown).first.wait_for(timeout=30_000)
     page.screenshot(path=artefacts / f"error_{language[0]}.png")
+    page.keyboard.press("Escape")
+
+
+def test_a_refusal_before_anything_runs_is_said_in_the_language(
+    language: tuple[str, str, str], chromium_page: Any
+) -> None:
+    page = chromium_page
+    refused = page.evaluate(REFUSE)
+    input_name, _, sentence = refused.partition(" - ")
+    assert input_name == "storyboard" and sentence and not sentence.isascii()
     page.keyboard.press("Escape")

@@ -42,6 +42,26 @@ if (send) {
   };
 }
 
+// What a node refuses before anything runs comes back with the prompt: "<input> - <sentence>".
+const queue = api.queuePrompt;
+if (queue) {
+  api.queuePrompt = async function (...given) {
+    try {
+      return await queue.apply(this, given);
+    } catch (error) {
+      for (const node of Object.values(error?.response?.node_errors ?? {}))
+        if (node.class_type?.startsWith("Spacetime"))
+          for (const refused of node.errors) refused.details = translatedRefusal(refused.details ?? "");
+      throw error;
+    }
+  };
+}
+
+function translatedRefusal(details) {
+  const [, input, sentence] = details.match(/^(\w+) - ([^]+)$/) ?? [];
+  return sentence ? `${input} - ${translatedError(sentence)}` : details;
+}
+
 app.registerExtension({
   name: "Spacetime.Errors",
   async setup() {
