@@ -16,13 +16,16 @@ from .tokens import Token, data, is_chinese, stem, tokenize
 
 WORLD = Path(__file__).resolve().parent.parent / "training" / "scenes" / "words"
 WORLD_FILES = ("animals", "vehicles", "food", "things", "people", "scenery", "seen", "doing")
+SYNONYMS = ("nouns", "colours", "scenery", "looks", "motion", "acts", "camera")
 KINDS = {"nouns": "noun", "colours": "colour", "places": "place", "lights": "light", "weathers": "weather",
          "looks": "look", "travel": "travel", "directions": "direction", "acts": "act", "heading": "direction",
          "cameras": "camera", "turns": "turn"}  # fmt: skip
 PREPOSITION = re.compile(
     r"^(?:in front of|high in|deep in|in|on|at|by|among|between|before|inside|under|through|along|across|as|while)\s+"
 )
-NOT_ALONE = frozenset({"sea", "grass", "wood", "woods", "barn", "slide", "town"})  # things, too, without "in" or "on"
+NOT_ALONE = frozenset({"sea", "ocean", "grass", "wood", "woods", "barn", "slide", "swing", "swings", "town", "field",
+                       "fields", "sand", "sands", "strand", "waves", "houses", "buildings", "square", "slope",
+                       "amazon"})  # fmt: skip  # things, too, without "in" or "on"
 COURSES = frozenset({"left", "right", "up", "down", "closer", "away"})
 FILMING = re.compile("镜头|摇|移|焦|推|拉|跟|手持|环绕|拍|景|写|微距|低角")  # says by itself that the camera does it
 JOINTS = frozenset({"-", "‐", "–"})
@@ -83,6 +86,12 @@ def world_words() -> dict[str, Any]:
 
 
 @cache
+def synonyms() -> dict[str, Any]:
+    """The words by kind that prompts use and captions do not."""
+    return {kind: entries for name in SYNONYMS for kind, entries in data(f"synonyms_{name}").items()}
+
+
+@cache
 def lexicon(language: str) -> Lexicon:
     """The lexicon of "en" or "zh"."""
     made = Lexicon({}, 0, frozenset())
@@ -106,7 +115,7 @@ def lexicon(language: str) -> Lexicon:
 
 def _pictured(language: str) -> Iterator[tuple[str, str, str]]:
     """Kind, key and wording of all that a picture can show."""
-    for source in (world_words(), data("first"), data("synonyms")):
+    for source in (world_words(), data("first"), synonyms()):
         for name, kind in KINDS.items():
             for key, entry in source.get(name, {}).items():
                 for field, phrases in entry.items():
@@ -215,13 +224,18 @@ def corrected(word: str) -> str | None:
 
     None where there is none, or more than one. Words of fewer than five letters are left alone.
     """
-    if len(word) < 4 or not word.isascii():
+    if len(word) < 4 or not word.isascii() or word in _right():
         return None
     known = lexicon("en").spellings
     if word.endswith("in") and stem(word + "g") in known:
         return stem(word + "g")  # "hoppin"
     near = {known_word for known_word in known if len(known_word) > 3 and _slip(word, known_word)}
     return near.pop() if len(near) == 1 else None
+
+
+@cache
+def _right() -> frozenset[str]:
+    return frozenset(stem(word) for word in data("forms")["right"]["words"].split())
 
 
 def _slip(word: str, known: str) -> bool:

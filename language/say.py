@@ -8,9 +8,8 @@ from dataclasses import replace
 from random import Random
 
 from .english import article, gerund, plural, third_person
-from .lexicon import world_words
+from .lexicon import synonyms, world_words
 from .picture import Clause, Doing, Picture, Thing
-from .tokens import data
 from .world import World, world
 
 NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -206,7 +205,7 @@ class Said:
     def _phrase_zh(self, doing: Doing, thing: Thing) -> str:
         rng = self.rng(f"words {doing}")
         own = self._verbs(thing, "zh")
-        spoken = data("synonyms")["travel"].get(doing.travel, {}).get("zh", own)
+        spoken = synonyms()["travel"].get(doing.travel, {}).get("zh", own)
         go = own[0] if not doing.travel or doing.travel == "move" else spoken[0]
         if doing.travel and doing.direction:
             options = [p for p in self.world.wordings("motions", doing.direction, "zh") if p.endswith("{go}")]
@@ -217,11 +216,11 @@ class Said:
         options = list(self.world.wordings("motions", key, "zh"))
         if options:
             return (options[0] if key in COURSES else rng.choice(options[:2])).replace("{go}", go)
-        return data("synonyms")["acts"].get(key, {}).get("zh", [doing.word])[0]
+        return synonyms()["acts"].get(key, {}).get("zh", [doing.word])[0]
 
     def _filmed_zh(self, move: str) -> str:
         wordings = self.world.wordings("cameras", move, "zh") or tuple(
-            data("synonyms")["cameras"].get(move, {}).get("zh", (move,))
+            synonyms()["cameras"].get(move, {}).get("zh", (move,))
         )
         first = wordings[0]
         return first if re.search("镜头|拍|景|写|角", first) else f"镜头{first}"
@@ -270,7 +269,7 @@ def _zh_number(count: int) -> str:
 def _colour_zh(colour: str) -> tuple[str, ...]:
     if not colour:
         return ()
-    return tuple(world_words()["colours"].get(colour, data("synonyms")["colours"].get(colour, {})).get("zh", [colour]))
+    return tuple(world_words()["colours"].get(colour, synonyms()["colours"].get(colour, {})).get("zh", [colour]))
 
 
 def _tidy(text: str) -> str:
