@@ -26,6 +26,10 @@ PREPOSITION = re.compile(
 NOT_ALONE = frozenset({"sea", "ocean", "grass", "wood", "woods", "barn", "slide", "swing", "swings", "town", "field",
                        "fields", "sand", "sands", "strand", "waves", "houses", "buildings", "square", "slope",
                        "amazon"})  # fmt: skip  # things, too, without "in" or "on"
+SCENES = {
+    "en": ("{}", "{} background", "{} backdrop", "{} landscape", "{} scenery", "{} environment", "background is {}"),
+    "zh": ("{}", "{}背景", "{}风景", "{}风光", "{}景色", "背景是{}", "背景为{}"),
+}
 COURSES = frozenset({"left", "right", "up", "down", "closer", "away"})
 FILMING = re.compile("镜头|摇|移|焦|推|拉|跟|手持|环绕|拍|景|写|微距|低角")  # says by itself that the camera does it
 JOINTS = frozenset({"-", "‐", "–"})
@@ -96,9 +100,13 @@ def lexicon(language: str) -> Lexicon:
     """The lexicon of "en" or "zh"."""
     made = Lexicon({}, 0, frozenset())
     common = data("common")[language]
+    for phrase in common["apart"]:
+        made.add(phrase, "word", phrase)
     for name in ("negation", "then", "cut", "join", "picture", "same", "asked"):
         for phrase in common[name]:
             made.add(phrase, name if name != "asked" else "asking", phrase)
+    for phrase in common["manners"]:
+        made.add(phrase, "manner", phrase)
     for phrase in common["camera"]:
         made.add(phrase, "the camera", "")
     for phrase, value in common["numbers"].items():
@@ -147,7 +155,7 @@ def _variants(kind: str, key: str, field: str, phrases: list[str], language: str
         if kind == "place":
             bare = PREPOSITION.sub("", phrase) if language == "en" else phrase.removeprefix("在")
             if language == "zh" or (bare.split()[-1] not in NOT_ALONE and len(bare.split()) < 3):
-                yield kind, key, bare
+                yield from ((kind, key, form.format(bare)) for form in SCENES[language])
 
 
 def scan(text: str) -> list[Mention]:
@@ -196,6 +204,8 @@ def _mention(
     (kind, key), word = hit
     first, last = tokens[start].start, tokens[end - 1].end
     surface = text[first:last]
+    if kind == "word":
+        key, word = " ".join(token.stem for token in tokens[start:end] if not passed_over(token)), surface
     many = kind == "noun" and surface.lower() != word and surface.lower().split()[-1] == plural(word).split()[-1]
     return Mention(kind, key, surface, first, last, word, many, fixed)
 

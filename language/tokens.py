@@ -44,6 +44,7 @@ def tokenize(text: str) -> list[Token]:
         kind = found.lastgroup or "sign"
         piece = found[0]
         form = stem(piece) if kind == "word" else piece.replace("\ufe0f", "") if kind == "emoji" else piece
+        form = _simplified().get(piece, piece) if kind == "han" else form
         tokens.append(Token(piece, kind, found.start(), found.end(), form))
     return tokens
 
@@ -59,6 +60,12 @@ def data(name: str) -> dict[str, Any]:
 def _forms() -> tuple[dict[str, str], frozenset[str]]:
     irregular = {form: base for base, forms in data("forms")["irregular"].items() for form in forms.split()}
     return irregular, frozenset(data("forms")["whole"]["words"].split())
+
+
+@cache
+def _simplified() -> dict[str, str]:
+    """Traditional Chinese characters and the simplified ones that the words are written in."""
+    return {pair[0]: pair[1] for pair in data("traditional")["pairs"].split()}
 
 
 @cache

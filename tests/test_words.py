@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words that prompts use: no wording means two things, and what people say is understood as it is meant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from comfyui_spacetime.language.facts import facts
+from comfyui_spacetime.language.lexicon import KINDS, SYNONYMS, lexicon, passed_over, scan, synonyms, world_words
+from comfyui_spacetime.language.picture import read
+from comfyui_spacetime.language.tokens import data, tokenize
+
+
+def meant(prompt):
+    """What a prompt mentions, without the words that only ask, fill or join."""
+    filling = ("stop", "asking", "manner", "sign", "same", "join")
+    return [(m.kind, m.key) for m in scan(prompt) if m.kind not in filling]
+
+
+def row(phrase):
+    return tuple(token.stem for token in tokenize(phrase) if not passed_over(token))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_synonym_means_two_things(language):
+    meanings = defaultdict(set)
+    for name, kind in KINDS.items():
+        for key, entry in synonyms().get(name, {}).items():
+            for phrase in entry.get(language, ()):
+                meanings[row(phrase)].add((kind, key))
+    assert not {phrase: found for phrase, found in meanings.items() if len(found) > 1}
+    table = lexicon(language).table
+    assert not [phrase for phrase, found in meanings.items() if phrase in table and table[phrase][0] not in found]
+
+
+def test_synonyms_are_of_what_the_world_or_its_styles_know():
+    for name, kind in KINDS.items():
+        if kind == "noun":
+            assert set(synonyms()[name]) <= set(world_words()["nouns"])
+    assert all(data(f"synonyms_{name}") for name in SYNONYMS)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "found"),
+    [
+        ("could we have three bunnies hopping about on the seashore?",
+         [("count", "3"), ("noun", "rabbit"), ("act", "jump"), ("place", "beach")]),
+        ("I'd love to see a stallion galloping leftwards at midnight",
+         [("noun", "horse"), ("travel", "run"), ("direction", "left"), ("light", "night")]),
+        ("the scene is set in a rainforest; a chopper takes to the air",
+         [("place", "jungle"), ("noun", "helicopter"), ("direction", "up")]),
+        ("a close-up of a tortoise, filmed with a handheld camera",
+         [("camera", "close-up"), ("noun", "turtle"), ("camera", "handheld")]),
+        ("snow is falling on a lorry", [("weather", "snow"), ("noun", "truck")]),
+        ("a coach comes in from the left", [("noun", "bus"), ("travel", "move"), ("direction", "right")]),
+        ("我希望看到一匹骏马在夜幕下飞奔",
+         [("noun", "horse"), ("light", "night"), ("travel", "run")]),
+        ("三輛計程車在城市街道上，鏡頭緩緩推進",
+         [("count", "3"), ("noun", "taxi"), ("place", "city"), ("camera", "zoom in")]),
+    ],
+)  # fmt: skip
+def test_what_people_say_is_understood(prompt, found):
+    assert meant(prompt) == found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "wrong"),
+    [
+        ("take care of it", "noun"), ("our plans for Mars", "noun"), ("on a stage", "noun"),
+        ("a musical note", "negation"),
+        ("a red rose", "direction"), ("a parked van", "place"), ("a deserted house", "place"),
+        ("a fishing boat", "noun"),
+        ("it looks at the camera", "direction"), ("fallen leaves", "direction"), ("a good dessert", "place"),
+        ("a salmon and a printer", "noun"), ("牛奶", "noun"), ("银行", "travel"),
+    ],
+)  # fmt: skip
+def test_words_that_only_look_like_others_are_not_taken_for_them(prompt, wrong):
+    assert wrong not in {mention.kind for mention in scan(prompt)}
+
+
+def test_a_colour_in_the_name_of_a_place_does_not_colour_who_is_there():
+    picture = read("a dog in a green meadow under a blue sky")
+    assert picture is not None and picture.clauses[0].things[0].colour == "" and picture.light == "day"
+
+
+def test_a_colour_in_the_name_of_a_thing_is_still_a_fact():
+    assert [(fact.kind, fact.key) for fact in facts("a black swan")] == [("colour", "black"), ("noun", "swan")]
