@@ -6,9 +6,9 @@
 The wordings of ``wordings.toml`` were written without sight of the rules' word lists and are not to be tuned on: what
 the rules do not understand counts against them. "understood" is the share of wordings whose expansion says the thing,
 the place and the motion that its author meant, in words that the model knows; all other columns are read off the clips
-by the judges of ``./spacetime evaluate``. "captions" are dense captions of the same scenes, as in training: the most
-that an expansion could reach. Motion and camera are judged only where the light and the weather allow it: by day and
-not in snow.
+by the judges of ``./spacetime evaluate``. "captions" say what each author meant in the words of the model's captions:
+the most that an expansion could reach. Motion and camera are judged only where the light and the weather allow it: by
+day and not in snow; and nothing is judged that the model was never shown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +24,17 @@ import torch
 
 from ..language.expand import Request, expand
 from ..language.facts import facts
+from ..language.picture import Clause, Doing, Picture, Thing
 from ..language.rules import Rules
+from ..language.say import COURSES, Said
 from ..language.styles import BUNDLED, style_named
+from ..language.world import World, world_of
 from ..models.checkpoint import load_checkpoint
 from ..models.text import WORDS
 from ..training.evaluate import Generator, write_sheet
 from ..training.judges.nets import load_judge
 from ..training.judges.sight import Sight
-from ..training.scenes.captions import dense
 from ..training.scenes.config import nano
-from ..training.scenes.draw import draw_scene
-from ..training.scenes.scene import Scene
 from ..training.scenes.words.vocabulary import vocabulary
 from ._cases import add_json, write_json
 from ._wordings import Wording, load
@@ -45,15 +44,14 @@ ASKED = ("noun", "place", "motion", "light", "weather", "camera")
 Clip = np.ndarray
 
 
-def scene_of(wording: Wording, number: int) -> Scene:
-    """A scene in which all that a wording says is so; what it leaves open is plain."""
-    scene = draw_scene(SEED + number, nano(), "any")
-    actor = replace(scene.shots[0].actors[0], noun=wording.noun, motions=(wording.motion,))
-    said = {"light": wording.light or "day", "weather": wording.weather or "clear"}
-    shot = replace(
-        scene.shots[0], actors=(actor,), place=wording.place, camera=(wording.camera or "still",), event=None, **said
+def caption(wording: Wording, spoken: World) -> str:
+    """All that a wording says, in the words of a model's captions."""
+    doing = Doing(direction=wording.motion) if wording.motion in COURSES else Doing(act=wording.motion)
+    thing = Thing(wording.noun, "")
+    picture = Picture(
+        [Clause([thing], [doing])], wording.place, wording.light, wording.weather, "", [wording.camera or "still"]
     )
-    return replace(scene, shots=(shot,))
+    return Said(spoken, picture, "", "zh" if wording.chinese else "en", draw=0).text()
 
 
 def expanded(wording: Wording, seed: int, checkpoint: Path) -> str:
@@ -73,8 +71,9 @@ def understood(wording: Wording, text: str) -> dict[str, bool]:
     }
 
 
-def seen(wording: Wording, sight: Sight) -> dict[str, bool]:
-    """Which of the things that a wording says a clip shows; what cannot be judged is left out."""
+def seen(wording: Wording, sight: Sight, spoken: World) -> dict[str, bool]:
+    """Which of the things that a wording says a clip shows; what the model was never shown, and what cannot be judged,
+    is left out."""
     world = nano()
     read: dict[str, Callable[[], str]] = {
         "noun": lambda: sight.noun(world.nouns),
@@ -83,7 +82,8 @@ def seen(wording: Wording, sight: Sight) -> dict[str, bool]:
         **{kind: lambda k=kind: sight.scenery(k, getattr(world, f"{k}s")) for kind in ("place", "light", "weather")},  # type: ignore[misc]
     }
     clear = wording.light != "night" and wording.weather != "snow"
-    asked = [kind for kind in ASKED if getattr(wording, kind) and (clear or kind not in ("motion", "camera"))]
+    asked = [kind for kind in ASKED if getattr(wording, kind) in spoken.keys(f"{kind}s")]
+    asked = [kind for kind in asked if clear or kind not in ("motion", "camera")]
     return {kind: read[kind]() == getattr(wording, kind) for kind in asked}
 
 
@@ -158,15 +158,15 @@ def _by_language(wordings: tuple[Wording, ...]) -> list[list[Wording]]:
 
 def filmed(wordings: list[Wording], texts: dict[str, list[str]], options: argparse.Namespace) -> list[dict[str, Any]]:
     """Make the videos of every kind of text, and print what the judges see in them."""
-    rng = np.random.default_rng(SEED)
-    captions = [dense(scene_of(w, i), rng, "zh" if w.chinese else "en") for i, w in enumerate(wordings)]
+    spoken = world_of(options.checkpoint)
+    captions = [caption(wording, spoken) for wording in wordings]
     generator, judge = Generator.of(load_checkpoint(options.checkpoint)), load_judge()
     rows = []
     for way, prompts in {**texts, "captions": captions}.items():
         clips = clips_of(generator, prompts, options)
         kept, right = [], []
         for wording, clip in zip(wordings, clips, strict=True):
-            right.append(seen(wording, Sight(judge, clip, FPS)))
+            right.append(seen(wording, Sight(judge, clip, FPS), spoken))
             kept += [clip] if len(kept) < 24 else []
         rows.append({"way": way, **shares(right)})
         print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
