@@ -16,7 +16,9 @@ from .lexicon import Mention, scan
 from .tokens import is_chinese
 
 PLAIN = frozenset({"noun", "place", "light", "weather", "look", "act", "travel", "word", "emoji"})
-DENIED = frozenset({"noun", "word", "travel", "act", "colour", "weather", "light", "look", "camera"})  # after "no"
+DENIED = frozenset(
+    {"noun", "word", "travel", "act", "direction", "place", "colour", "weather", "light", "look", "camera"}
+)  # after "no"
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up", "closer": "away", "away": "closer",
             "pan left": "pan right", "pan right": "pan left", "tilt up": "tilt down", "tilt down": "tilt up",
             "zoom in": "zoom out", "zoom out": "zoom in", "orbit left": "orbit right",
@@ -28,12 +30,22 @@ HIGHEST_ARTICLE = 1  # "one dog" asks for no more than "a dog"
 
 @dataclass(frozen=True)
 class Fact:
-    """Something a text says. ``of`` is what it is said of (keys of nouns, stems of words), ``text`` is its wording."""
+    """Something a text says. ``of`` is what it is said of (keys of nouns, stems of words), ``text`` is its wording.
+
+    ``head`` is what was named last before it, ``start`` where the wording stands; neither makes another fact of it.
+    """
 
     kind: str
     key: str
     of: frozenset[str] = frozenset()
     text: str = field(default="", compare=False)
+    head: frozenset[str] = field(default=frozenset(), compare=False)
+    start: int = field(default=-1, compare=False)
+
+    @property
+    def end(self) -> int:
+        """Where the wording ends."""
+        return self.start + len(self.text)
 
     def __str__(self) -> str:
         return self.text or self.key
@@ -80,6 +92,7 @@ class _Finder:
         self.turn = ""  # a camera verb that waits for its direction
         self.denied = False
         self.was_denied = False  # whether the thing before was: "or" goes on with it
+        self.stays = False  # whether a way of going was denied, or where: so is the rest of it
 
     def find(self) -> list[Fact]:
         """Return all facts."""
@@ -115,6 +128,8 @@ class _Finder:
 
     def _take(self, mention: Mention) -> None:
         kind, key = mention.kind, mention.key
+        self.stays = self.stays and kind in ("travel", "direction", "manner", "stop")
+        self.denied = self.denied or (self.stays and kind in ("travel", "direction"))
         if kind in ("count", "colour"):
             if self.denied and kind == "colour":
                 self._add("colour", key, mention)
@@ -157,10 +172,11 @@ class _Finder:
     def _add(self, kind: str, key: str, mention: Mention) -> None:
         denied = self.denied and kind in DENIED
         of = self.head if kind == "direction" else frozenset()
-        fact = Fact(f"no {kind}" if denied else kind, key, of, mention.text)
+        fact = Fact(f"no {kind}" if denied else kind, key, of, mention.text, self.head, mention.start)
         self.found.append(fact)
-        if denied and kind in ("travel", "act", "weather", "light", "look", "camera"):
+        if denied and kind not in ("noun", "word", "colour"):
             self.denied = False
+            self.stays = kind in ("travel", "act", "direction", "place")
 
     def _settle(self, head: frozenset[str]) -> None:
         """Bind what waits."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -13,6 +14,12 @@ from .tokens import is_chinese
 from .world import World
 
 SIDES = ("left", "right")
+DONE = ("travel", "act", "direction")
+RIDING = ("ride", "drive")
+BARE = re.compile("to the |left|right", re.IGNORECASE)
+ALONG = re.compile(r"\b(with|in|on|under|of|beside|near|[a-z]+ing)\s+(?:[a-z-]+\s+){0,3}$", re.IGNORECASE)
+WATCHING = ("watching", "seeing", "hearing", "filming", "following")
+MOVING = ("ing", "in", "ed", "s", "ly")
 
 
 def gist(prompt: str, spoken: World) -> Picture | None:
@@ -30,7 +37,7 @@ def gist(prompt: str, spoken: World) -> Picture | None:
     named = next((fact for fact in said if fact.kind == "noun" and fact.key in spoken.keys("nouns")), None)
     if named is not None:
         thing = Thing(named.key, named.text.lower(), _count(said, named.key, spoken), _colour(said, named.key, spoken))
-        picture.clauses = [Clause([thing], _doings(said, named.key, prompt))]
+        picture.clauses = [Clause([thing], _doings(said, named, prompt, spoken))]
     return picture if picture.clauses or any(getattr(picture, kind) for kind in SCENERY) else None
 
 
@@ -57,19 +64,42 @@ def _colour(said: Iterable[Fact], noun: str, spoken: World) -> str:
     return colour.key if colour is not None and colour.key in spoken.keys("colours") else ""
 
 
-def _doings(said: tuple[Fact, ...], noun: str, prompt: str) -> list[Doing]:
-    """What is done, if it is one thing; a side without a way of going there may be where something is."""
-    travel, act = _one(said, "travel"), _one(said, "act")
+def _doings(said: tuple[Fact, ...], named: Fact, prompt: str, spoken: World) -> list[Doing]:
+    """What a thing does, if it is one thing; a side without a way of going there may be where something is."""
     courses = {fact.key for fact in said if fact.kind == "direction"}
     if any(OPPOSITE[course] in courses for course in courses):
         return []
-    others = {fact.key for fact in said if fact.kind == "noun"} - {noun}
-    course = _one([fact for fact in said if not fact.of & others], "direction")
+    nouns = [fact for fact in said if fact.kind == "noun" and fact.key != named.key]
+    others = [fact for fact in nouns if not _goes_along(fact, prompt)]
+    its = [fact for fact in said if fact.kind in DONE and _is_its(fact, named, others, prompt)]
+    travel, act, course = (_one(its, kind) for kind in ("travel", "act", "direction"))
+    if travel in RIDING and spoken.gaits.get(named.key) != "ride":
+        travel = ""  # of who sits on it or in it
     if course in SIDES and not travel and _stands(prompt):
         course = ""
     if course or travel:
         return [Doing(travel, course)]
-    return [Doing(act=act)] if act else []
+    return [Doing(act=act)] if act in spoken.keys("motions") else []
+
+
+def _is_its(done: Fact, named: Fact, others: list[Fact], prompt: str) -> bool:
+    """Whether it is the thing that does this: "a woman walks past a car" lets no car walk."""
+    if done.start < named.start:
+        between = prompt[done.end : named.start].strip(" 的").lower()
+        attribute = not between or (between in ("a", "an", "the") and done.kind == "travel")
+        return not done.head or attribute  # "a running dog", "there crawls a turtle"
+    if any(other.key in done.head and other.start < done.start for other in others):
+        return False
+    if done.key in SIDES and BARE.match(done.text):
+        before = re.search(r"([A-Za-z]+)\W*$", prompt[named.end : done.start])
+        return before is None or before[1].lower().endswith(MOVING)  # "turns its head to the left"
+    return True
+
+
+def _goes_along(other: Fact, prompt: str) -> bool:
+    """Whether something is only with a thing, so that what follows is still said of that: "a dog in a hat runs"."""
+    before = ALONG.search(prompt[: other.start])
+    return before is not None and before[1].lower() not in WATCHING
 
 
 def _stands(prompt: str) -> bool:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .compounds import set_apart
 from .english import plural
 from .tokens import Token, data, is_chinese, stem, tokenize
 
@@ -169,7 +170,7 @@ def scan(text: str) -> list[Mention]:
         mention, used = _at(tokens, at, text)
         found.append(mention)
         at += used
-    return _joined(found, text)
+    return _joined(set_apart(found, text), text)
 
 
 def _at(tokens: list[Token], at: int, text: str) -> tuple[Mention, int]:

@@ -266,13 +266,14 @@ def part_negatives(prompt: str) -> tuple[str, list[str]]:
         kept.append(prompt[last : mention.start])
         last = run[-1].end
     text = "".join([*kept, prompt[last:]])
-    text = re.sub(r"\b(?:and|but|with|,)\s*(?=[,.;]|$)", "", re.sub(r"\s+", " ", text))
+    text = re.sub(r"\b(?:there (?:is|are)|and|but|with|,)\s*(?=[,.;]|$)", "", re.sub(r"\s+", " ", text), flags=re.I)
     text = re.sub(r"\s+(?=[,.;!?])", "", re.sub(r"(?<=[,，;；])\s*[,，;；.。]+", "", text))
     return text.strip(" ,，;；"), negatives
 
 
-PARTED = frozenset({"no", "without", "with no", "free of", "avoid", "exclude", "not any", "no more",
-                    "没有", "不要", "无", "不带", "不出现", "避免", "不含", "不能有", "不能出现"})  # fmt: skip
+PARTED = frozenset({"no", "without", "with no", "instead of", "rather than", "free of", "avoid", "exclude",
+                    "not any", "no more", "没有", "不要", "无", "不带", "不出现", "避免", "不含", "不能有",
+                    "不能出现"})  # fmt: skip
 
 
 def _goes_on(mentions: list[Mention], at: int, run: list[Mention]) -> bool:

@@ -81,6 +81,7 @@ def _say(request: Request, spoken: World, picture: Picture, draw: int) -> str:
 def _completed(request: Request, spoken: World) -> str:
     """The prompt in its own words, with a place and a camera where it names none."""
     text = mended(request.prompt).rstrip(" .,;。，；")
+    text = text[:1].upper() + text[1:] if spoken.sentences else text
     language = "zh" if is_chinese(text) else "en"
     said = facts(request.prompt)
     still = not any(fact.kind in ("travel", "act", "direction") for fact in said)

@@ -63,6 +63,13 @@ def _forms() -> tuple[dict[str, str], frozenset[str]]:
 
 
 @cache
+def irregular_verbs() -> frozenset[str]:
+    """Verbs with forms that no rule gives, in all their forms; some nouns among them."""
+    irregular, _ = _forms()
+    return frozenset(irregular) | frozenset(irregular.values())
+
+
+@cache
 def _simplified() -> dict[str, str]:
     """Traditional Chinese characters and the simplified ones that the words are written in."""
     return {pair[0]: pair[1] for pair in data("traditional")["pairs"].split()}

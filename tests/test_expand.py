@@ -13,8 +13,9 @@ from comfyui_spacetime.bench.prompts import FILE, cases, survives
 from comfyui_spacetime.language.chat import cleaned, messages
 from comfyui_spacetime.language.expand import Request, expand
 from comfyui_spacetime.language.facts import check, facts
+from comfyui_spacetime.language.gist import gist
 from comfyui_spacetime.language.lexicon import corrected, scan
-from comfyui_spacetime.language.picture import part_negatives, read
+from comfyui_spacetime.language.picture import Doing, part_negatives, read
 from comfyui_spacetime.language.rules import Rules
 from comfyui_spacetime.language.styles import BUNDLED, LENGTHS, style_named, styles
 from comfyui_spacetime.language.world import _config, _pieces, world, world_of
@@ -367,3 +368,25 @@ def test_a_side_where_something_stands_is_not_the_way_it_goes() -> None:
 def test_what_a_prompt_says_in_two_ways_is_left_in_its_own_words() -> None:
     text = made("the weary dog runs left, then the clumsy dog runs right").text
     assert "left" not in text.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "noun", "doings"),
+    [
+        ("a quaint lady walks past a car", "car", []),
+        ("a knight riding a horse to the left", "horse", [Doing(direction="left")]),
+        ("a giraffe turns its head to the left", "giraffe", []),
+        ("a dog in a funny hat runs to the left", "dog", [Doing("run", "left")]),
+        ("a dog with an umbrella runs to the left", "dog", [Doing("run", "left")]),
+        ("a horse stands still, it does not walk to the left", "horse", [Doing(act="still")]),
+        ("一匹马没有向左走，它站着不动", "horse", [Doing(act="still")]),
+    ],
+)
+def test_what_another_does_or_nobody_is_not_said_of_a_thing(prompt, noun, doings):
+    understood = gist(prompt, world("nano"))
+    assert understood is not None
+    assert [(clause.things[0].key, clause.doings) for clause in understood.clauses] == [(noun, doings)]
+
+
+def test_a_preposition_is_no_property():
+    assert "towards horse" not in made("the dog runs towards the horse").text

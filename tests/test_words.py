@@ -87,3 +87,44 @@ def test_a_colour_in_the_name_of_a_place_does_not_colour_who_is_there():
 
 def test_a_colour_in_the_name_of_a_thing_is_still_a_fact():
     assert [(fact.kind, fact.key) for fact in facts("a black swan")] == [("colour", "black"), ("noun", "swan")]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "the bus driver waves", "duck tape on a table", "a dinosaur skeleton in a museum", "a duck-billed platypus",
+        "a horse-drawn carriage", "Turtle Beach headphones", "a shop called Penguin Books", "a horse race",
+        "公交车司机挥手", "恐龙化石",
+    ],
+)  # fmt: skip
+def test_a_thing_in_a_name_or_a_compound_is_not_there(prompt):
+    assert "noun" not in {mention.kind for mention in scan(prompt)}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "noun"),
+    [
+        ("a dog barks", "dog"), ("A Dog Runs On The Beach", "dog"), ("a Dog runs", "dog"), ("a dog asleep", "dog"),
+        ("the cow ate it", "cow"), ("dogs bark", "dog"), ("Penguin dances. Penguin sings.", "penguin"),
+        ("斑马叫", "zebra"), ("my dog Max", "dog"),
+    ],
+)  # fmt: skip
+def test_a_thing_that_does_something_unknown_is_still_there(prompt, noun):
+    assert {mention.key for mention in scan(prompt) if mention.kind == "noun"} == {noun}
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a horse that does not walk to the left", "a horse, not in the city", "neither a dog nor a cow",
+        "一匹马没有向左走", "一只狗不在海滩上跑", "instead of a dog",
+    ],
+)  # fmt: skip
+def test_what_is_denied_is_not_said(prompt):
+    assert {fact.kind for fact in facts(prompt) if not fact.kind.startswith("no ")} <= {"noun"}
+    assert any(fact.kind.startswith("no ") for fact in facts(prompt))
+
+
+def test_a_black_and_white_cow_is_no_film_without_colours():
+    assert "look" not in {kind for kind, _ in meant("a black and white cow")}
+    assert ("look", "black-and-white film") in meant("a cow in black and white")
