@@ -261,19 +261,22 @@ def part_negatives(prompt: str) -> tuple[str, list[str]]:
             at += 1
         if not run:
             continue
-        things = [m for m in run if m.kind not in ("join", "stop", "sign")]
+        things = [m for m in run if m.kind not in BETWEEN]
         negatives += _phrases(run, prompt) if things else []
         kept.append(prompt[last : mention.start])
         last = run[-1].end
     text = "".join([*kept, prompt[last:]])
     text = re.sub(r"\b(?:there (?:is|are)|and|but|with|,)\s*(?=[,.;]|$)", "", re.sub(r"\s+", " ", text), flags=re.I)
     text = re.sub(r"\s+(?=[,.;!?])", "", re.sub(r"(?<=[,，;；])\s*[,，;；.。]+", "", text))
-    return text.strip(" ,，;；"), negatives
+    return text.strip(" ,，;；:："), negatives
 
 
-PARTED = frozenset({"no", "without", "with no", "instead of", "rather than", "free of", "avoid", "exclude",
+PARTED = frozenset({"no", "neither", "without", "with no", "instead of", "rather than", "free of", "avoid", "exclude",
                     "not any", "no more", "没有", "不要", "无", "不带", "不出现", "避免", "不含", "不能有",
                     "不能出现"})  # fmt: skip
+
+
+BETWEEN = ("join", "stop", "sign", "negation")  # the things of a denial
 
 
 def _goes_on(mentions: list[Mention], at: int, run: list[Mention]) -> bool:
@@ -287,7 +290,7 @@ def _phrases(run: list[Mention], prompt: str) -> list[str]:
     """The things of a run, each with the words before it."""
     phrases: list[list[Mention]] = [[]]
     for mention in run:
-        if mention.kind in ("join", "stop", "sign"):
+        if mention.kind in BETWEEN:
             phrases.append([])
         else:
             phrases[-1].append(mention)

@@ -131,6 +131,9 @@ def test_the_measurement_has_200_prompts_of_every_kind():
     ("prompt", "rest", "denied"),
     [
         ("a beach without people", "a beach", ["people"]),
+        ("neither cars nor people, an empty street", "an empty street", ["cars", "people"]),
+        ("instead of a dog I want a horse", "I want a horse", ["dog"]),
+        ("there is no dog, only a meadow", "only a meadow", ["dog"]),
         ("a forest, no animals or birds, at night", "a forest, at night", ["animals", "birds"]),
         ("没有人的沙滩", "的沙滩", ["人"]),
         ("a dog that does not bark", "a dog that does not bark", []),

@@ -51,7 +51,7 @@ if (queue) {
     } catch (error) {
       for (const node of Object.values(error?.response?.node_errors ?? {}))
         if (node.class_type?.startsWith("Spacetime"))
-          for (const refused of node.errors) refused.details = translatedRefusal(refused.details ?? "");
+          for (const refused of node.errors ?? []) refused.details = translatedRefusal(refused.details ?? "");
       throw error;
     }
   };
