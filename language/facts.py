@@ -183,7 +183,7 @@ class _Finder:
         for mention in self.pending:
             if mention.kind == "count" and mention.key == str(HIGHEST_ARTICLE):
                 continue
-            self.found.append(Fact(mention.kind, _number(mention.key), head, mention.text))
+            self.found.append(Fact(mention.kind, _number(mention.key), head, mention.text, head, mention.start))
         self.pending = []
 
 

@@ -19,6 +19,9 @@ RIDING = ("ride", "drive")
 BARE = re.compile("to the |left|right", re.IGNORECASE)
 ALONG = re.compile(r"\b(with|in|on|under|of|beside|near|[a-z]+ing)\s+(?:[a-z-]+\s+){0,3}$", re.IGNORECASE)
 WATCHING = ("watching", "seeing", "hearing", "filming", "following")
+CARRIED = re.compile(r"\b(?:holding|carrying|wearing|pushing|pulling)\s+(?:[a-z-]+\s+){0,3}$", re.IGNORECASE)
+EACH = re.compile(r"\b(?:one|first|other)\b.+\b(?:one|other|another|second)\b|一.+另一", re.IGNORECASE)
+IS = re.compile(r"\W*(?:is|are|in|是)?\W*")
 MOVING = ("ing", "in", "ed", "s", "ly")
 
 
@@ -36,7 +39,9 @@ def gist(prompt: str, spoken: World) -> Picture | None:
             picture.words[kind] = fact.text.lower()
     named = next((fact for fact in said if fact.kind == "noun" and fact.key in spoken.keys("nouns")), None)
     if named is not None:
-        thing = Thing(named.key, named.text.lower(), _count(said, named.key, spoken), _colour(said, named.key, spoken))
+        thing = Thing(
+            named.key, named.text.lower(), _count(said, named.key, spoken), _colour(said, named, prompt, spoken)
+        )
         picture.clauses = [Clause([thing], _doings(said, named, prompt, spoken))]
     return picture if picture.clauses or any(getattr(picture, kind) for kind in SCENERY) else None
 
@@ -59,23 +64,27 @@ def _count(said: Iterable[Fact], noun: str, spoken: World) -> int | None:
     return int(count.key) if count is not None and count.key.isdigit() else None
 
 
-def _colour(said: Iterable[Fact], noun: str, spoken: World) -> str:
-    colour = _only(fact for fact in said if fact.kind == "colour" and noun in fact.of)
+def _colour(said: Iterable[Fact], named: Fact, prompt: str, spoken: World) -> str:
+    """The colour before a thing, or of "the car is red"; in "two cats: the black one jumps" it is of one of them."""
+    own = [fact for fact in said if fact.kind == "colour" and named.key in fact.of]
+    colour = _only(fact for fact in own if fact.start < named.start or IS.fullmatch(prompt[named.end : fact.start]))
     return colour.key if colour is not None and colour.key in spoken.keys("colours") else ""
 
 
 def _doings(said: tuple[Fact, ...], named: Fact, prompt: str, spoken: World) -> list[Doing]:
     """What a thing does, if it is one thing; a side without a way of going there may be where something is."""
     courses = {fact.key for fact in said if fact.kind == "direction"}
-    if any(OPPOSITE[course] in courses for course in courses):
+    if any(OPPOSITE[course] in courses for course in courses) or EACH.search(prompt):
         return []
+    if CARRIED.search(prompt[: named.start]):
+        return []  # what follows is of who carries it
     nouns = [fact for fact in said if fact.kind == "noun" and fact.key != named.key]
     others = [fact for fact in nouns if not _goes_along(fact, prompt)]
     its = [fact for fact in said if fact.kind in DONE and _is_its(fact, named, others, prompt)]
     travel, act, course = (_one(its, kind) for kind in ("travel", "act", "direction"))
     if travel in RIDING and spoken.gaits.get(named.key) != "ride":
         travel = ""  # of who sits on it or in it
-    if course in SIDES and not travel and _stands(prompt):
+    if course in SIDES and not travel and (_stands(prompt) or not all(_is_a_way(fact, named, prompt) for fact in its)):
         course = ""
     if course or travel:
         return [Doing(travel, course)]
@@ -88,12 +97,15 @@ def _is_its(done: Fact, named: Fact, others: list[Fact], prompt: str) -> bool:
         between = prompt[done.end : named.start].strip(" 的").lower()
         attribute = not between or (between in ("a", "an", "the") and done.kind == "travel")
         return not done.head or attribute  # "a running dog", "there crawls a turtle"
-    if any(other.key in done.head and other.start < done.start for other in others):
-        return False
-    if done.key in SIDES and BARE.match(done.text):
-        before = re.search(r"([A-Za-z]+)\W*$", prompt[named.end : done.start])
-        return before is None or before[1].lower().endswith(MOVING)  # "turns its head to the left"
-    return True
+    return not any(other.key in done.head and other.start < done.start for other in others)
+
+
+def _is_a_way(done: Fact, named: Fact, prompt: str) -> bool:
+    """Whether a side is a way to go: not in "turns its head to the left"."""
+    if done.key not in SIDES or not BARE.match(done.text):
+        return True
+    before = re.search(r"([A-Za-z]+)\W*$", prompt[named.end : done.start])
+    return before is None or before[1].lower().endswith(MOVING)
 
 
 def _goes_along(other: Fact, prompt: str) -> bool:

@@ -21,6 +21,7 @@ LOOSE = frozenset({"to", "in", "on", "at", "of", "for", "by", "is", "are", "be",
 PLACED = frozenset({"in", "on", "at", "into", "onto", "through", "over", "under", "behind", "near", "beside", "between",
                     "around", "across", "along", "above", "below", "from", "to", "toward", "towards", "by", "before",
                     "of", "for", "about", "against", "like", "inside", "outside", "after", "as",
+                    "past", "beyond", "beneath", "underneath", "upon", "amid", "despite", "except",
                     "在", "向", "往", "朝", "从", "把", "被", "对", "给", "于", "让", "使"})  # fmt: skip
 
 
@@ -93,13 +94,12 @@ class _Reader:
         self.link = ""
         self.filming = False
         self.turn = ""
-        self.before: Mention | None = None
+        self.placed = False  # whether what is named next is only where something is: "behind a red car"
 
     def read(self) -> Picture:
         for i, mention in enumerate(self.mentions):
             following = self.mentions[i + 1] if i + 1 < len(self.mentions) else None
             self._take(mention, following)
-            self.before = mention
         self._end_of_clause()
         doings = [doing for clause in self.picture.clauses for doing in clause.doings]
         if any(doing.direction in ("left", "right") and not doing.travel for doing in doings):
@@ -108,6 +108,7 @@ class _Reader:
 
     def _take(self, mention: Mention, following: Mention | None) -> None:
         kind = mention.kind
+        self.placed = self.placed and kind in ("stop", "colour", "count", "noun", "word", "manner")
         if kind in ("asking", "manner", "same", "then"):
             return
         if kind in ("quote", "emoji", "cut", "negation"):
@@ -117,6 +118,8 @@ class _Reader:
         elif kind == "stop":
             if mention.text.lower() not in LOOSE | PLACED and following is not None and following.kind == "word":
                 raise _Stranger
+            if mention.text.lower() in PLACED:
+                self.placed = not self._asked(mention)
         elif kind == "join":
             self.link = "with" if mention.key == "with" else "and"
         elif kind in ("noun", "word"):
@@ -148,8 +151,7 @@ class _Reader:
                 raise _Stranger
             self.adjectives.append(mention.text)
             return
-        beside = self.before
-        if beside is not None and beside.kind == "stop" and beside.text.lower() in PLACED and not self._asked(beside):
+        if self.placed:
             raise _Stranger
         bare = following is not None and following.kind in SCENERY and not PREPOSITION.match(following.text.lower())
         if mention.kind == "word" and bare:

@@ -379,6 +379,8 @@ def test_what_a_prompt_says_in_two_ways_is_left_in_its_own_words() -> None:
         ("a quaint lady walks past a car", "car", []),
         ("a knight riding a horse to the left", "horse", [Doing(direction="left")]),
         ("a giraffe turns its head to the left", "giraffe", []),
+        ("quaint cars drive left", "car", [Doing("drive", "left")]),
+        ("a girl holding a balloon walks away", "balloon", []),
         ("a dog in a funny hat runs to the left", "dog", [Doing("run", "left")]),
         ("a dog with an umbrella runs to the left", "dog", [Doing("run", "left")]),
         ("a horse stands still, it does not walk to the left", "horse", [Doing(act="still")]),
@@ -389,6 +391,10 @@ def test_what_another_does_or_nobody_is_not_said_of_a_thing(prompt, noun, doings
     understood = gist(prompt, world("nano"))
     assert understood is not None
     assert [(clause.things[0].key, clause.doings) for clause in understood.clauses] == [(noun, doings)]
+
+
+def test_what_only_stands_beside_gets_no_motion():
+    assert read("an orange cat walks right past a blue car") is None
 
 
 def test_a_preposition_is_no_property():
