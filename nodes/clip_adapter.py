@@ -27,10 +27,13 @@ class HostTokenizer:
         self._tokenizer = Tokenizer(config)
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **options: Any) -> Tokens:
-        """Return piece ids with weight 1; emphasis, as in ``(red:1.2)``, is dropped: the model knows none."""
+        """Return piece ids with weight 1; emphasis, as in ``(red:1.2)``, is dropped: the model knows none.
+
+        What stands behind a caption in words that the model was never taught is not read.
+        """
         parts = token_weights(escape_important(text), 1.0)
         plain = "".join(unescape_important(part) for part, _ in parts)
-        ids = [int(i) for i in self._tokenizer.batch([plain])[0]]
+        ids = [int(i) for i in self._tokenizer.batch([self._tokenizer.readable(plain)])[0]]
         return {KEY: [[(i, 1.0, 0) if return_word_ids else (i, 1.0) for i in ids]]}  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:

@@ -62,3 +62,14 @@ def test_word_order_changes_the_states() -> None:
 def test_a_config_survives_being_written() -> None:
     config = TextConfig(pieces=PIECES, dim=32)
     assert TextConfig.from_dict(config.to_dict()) == config
+
+
+def test_what_stands_behind_a_caption_in_unknown_words_is_not_read() -> None:
+    assert TOKENIZER.readable("A red panda. It wears a monocle. A panda.") == "A red panda."
+    assert TOKENIZER.readable("A red panda. A panda!") == "A red panda. A panda!"
+
+
+def test_a_text_that_begins_with_unknown_words_is_read_without_them() -> None:
+    assert TOKENIZER.readable("behold, a red panda") == ", a red panda"
+    assert TOKENIZER.readable("a red pannda, ohh") == "a red pannda ,"  # a slip is spelt
+    assert TOKENIZER.readable("behold") == "behold"  # rather than nothing

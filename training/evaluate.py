@@ -55,7 +55,8 @@ class Generator:
         self, prompts: list[str], shape: tuple[int, int, int], seed: int, steps: int, guidance: float, fps: float
     ) -> Tensor:
         """Sample latents (B, C, T, h, w) for prompts; ``shape`` is (T, h, w)."""
-        states = self.text(self.tokenizer.batch([*prompts, *[""] * len(prompts)]))
+        texts = [self.tokenizer.readable(prompt) for prompt in prompts]  # as the nodes do
+        states = self.text(self.tokenizer.batch([*texts, *[""] * len(texts)]))
         positive, negative = states.chunk(2)
         frames, height, width = shape
         noise = torch.randn(
