@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of the world inside of names and compounds, where they mean something else: "bus driver", "Turtle Beach"."""
+"""Known words that mean something else beside their neighbours.
+
+Things in names and compounds ("Turtle Beach", "bus driver"), what goes "up the hill", "a black and white cow", and 不.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ DENIABLE = frozenset({"travel", "act", "direction", "place", "colour", "camera"}
 
 
 def set_apart(mentions: list[Mention], text: str) -> list[Mention]:
-    """The mentions of a text, with nouns and places that are part of a name or a compound as words of their own.
+    """The mentions of a text, with those that are not meant as what they look like as words of their own.
 
     A Chinese 不 before something that it denies becomes a negation.
     """
