@@ -42,9 +42,9 @@ def torchvision_ops_load(package: Path) -> bool:
 
 def register_torchvision_schemas() -> None:
     """Register the schemas that torchvision's Python part expects of its compiled operators."""
-    import torch
+    from torch.library import Library
 
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = Library("torchvision", "FRAGMENT")
     for schema in SCHEMAS:
         library.define(schema)
     _libraries.append(library)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -21,8 +20,6 @@ SENTENCES = re.compile(r"[^.!?。！？\n]+[.!?。！？\n]*")
 PAD = 0
 BYTES = 1  # the first of 256 byte pieces
 FIRST = BYTES + 256
-ENDING = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es|s|e)$")
-SHORTEST, ALIKE = 4, 0.85  # letters of a word that may be a slip of another, and how much they have in common (0..1)
 
 
 @dataclass(frozen=True)
@@ -45,11 +42,6 @@ class TextConfig:
         return cls(**{**values, "pieces": tuple(values["pieces"])})
 
 
-def stem(word: str) -> str:
-    """A word without its ending: "walks", "walking" and "walked" give "walk"."""
-    return ENDING.sub("", word)
-
-
 class Tokenizer:
     """Text to piece ids: whole words where known, else the longest known pieces, else bytes."""
 
@@ -57,8 +49,6 @@ class Tokenizer:
         self.length = config.length
         self.ids = {piece: FIRST + i for i, piece in enumerate(config.pieces)}
         self.longest = max((len(p) for p in config.pieces), default=1)
-        self._stems = {stem(p) for p in config.pieces if len(p) >= SHORTEST}
-        self._words = [p for p in config.pieces if len(p) >= SHORTEST and p.isascii() and p.isalpha()]
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, at most ``length`` of them; letters are lower-cased."""
@@ -86,27 +76,15 @@ class Tokenizer:
         return ids
 
     def readable(self, text: str) -> str:
-        """What of a text is to be read where it says more than captions do.
+        """The sentences before the first one with a word that no caption had; the whole text if that is the first.
 
-        Behind sentences of known words, those from the first with an unknown one on are not read; a text that begins
-        with such a sentence is read without its unknown words, slips of the pen excepted, which training has shown. A
-        small model that meets many words that it has to spell paints nothing at all.
+        A small model that has read a caption and meets many words behind it that it has to spell paints neither.
         """
         sentences = SENTENCES.findall(text)
-        strange = [any(not self._known(word) for word in WORDS.findall(sentence.lower())) for sentence in sentences]
-        if True not in strange:
-            return text
-        if begin := strange.index(True):
-            return "".join(sentences[:begin])
-        kept = [word for word in WORDS.findall(text) if self._known(word.lower()) or self._slip(word.lower())]
-        return " ".join(kept) if any(word.isalnum() for word in kept) else text
-
-    def _known(self, word: str) -> bool:
-        return not word.isalnum() or word in self.ids or stem(word) in self._stems
-
-    def _slip(self, word: str) -> bool:
-        """Whether a word looks like a known one: "pengiun", "girafe"."""
-        return len(word) >= SHORTEST and bool(get_close_matches(word, self._words, 1, ALIKE))
+        for number, sentence in enumerate(sentences):
+            if any(word.isalnum() and word not in self.ids for word in WORDS.findall(sentence.lower())):
+                return "".join(sentences[:number]) if number else text
+        return text
 
     def batch(self, texts: list[str]) -> Tensor:
         """Ids of several texts, padded to ``length``: (B, length) int64."""

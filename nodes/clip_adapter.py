@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import comfy.model_management as mm
@@ -17,6 +18,7 @@ from ..models.checkpoint import Checkpoint, CheckpointError
 from ..models.text import TextConfig, TextEncoder, Tokenizer
 
 KEY = "spacetime"
+log = logging.getLogger(__name__)
 Tokens = dict[str, list[list[tuple[int, float]]]]
 
 
@@ -33,7 +35,10 @@ class HostTokenizer:
         """
         parts = token_weights(escape_important(text), 1.0)
         plain = "".join(unescape_important(part) for part, _ in parts)
-        ids = [int(i) for i in self._tokenizer.batch([self._tokenizer.readable(plain)])[0]]
+        read = self._tokenizer.readable(plain)
+        if read != plain:
+            log.info("Spacetime's text encoder reads %r; what stands behind it has words that no caption had", read)
+        ids = [int(i) for i in self._tokenizer.batch([read])[0]]
         return {KEY: [[(i, 1.0, 0) if return_word_ids else (i, 1.0) for i in ids]]}  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:

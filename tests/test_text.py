@@ -69,7 +69,6 @@ def test_what_stands_behind_a_caption_in_unknown_words_is_not_read() -> None:
     assert TOKENIZER.readable("A red panda. A panda!") == "A red panda. A panda!"
 
 
-def test_a_text_that_begins_with_unknown_words_is_read_without_them() -> None:
-    assert TOKENIZER.readable("behold, a red panda") == ", a red panda"
-    assert TOKENIZER.readable("a red pannda, ohh") == "a red pannda ,"  # a slip is spelt
-    assert TOKENIZER.readable("behold") == "behold"  # rather than nothing
+def test_a_text_that_begins_with_unknown_words_is_read_whole() -> None:
+    for text in ("behold, a red panda. a panda", "a zorb walks to the left"):  # such as a LoRA was taught
+        assert TOKENIZER.readable(text) == text
