@@ -186,9 +186,10 @@ def _at(tokens: list[Token], at: int, text: str) -> tuple[Mention, int]:
             row.append((tokens[i].stem, i + 1))
         if len(row) == words.longest:
             break
+    stems = tuple(s for s, _ in row)
     for size in range(len(row), 0, -1):
-        hit = words.table.get(tuple(s for s, _ in row[:size]))
-        if hit is not None:
+        hit = words.table.get(stems[:size])
+        if hit is not None and not _cuts_a_word(hit, stems, size, words):
             return _mention(hit, tokens, at, row[size - 1][1], text), row[size - 1][1] - at
     if token.kind == "word":
         right = corrected(token.stem)
@@ -197,6 +198,13 @@ def _at(tokens: list[Token], at: int, text: str) -> tuple[Mention, int]:
             return _mention(hit, tokens, at, at + 1, text, fixed=True), 1
     kind = {"sign": "sign", "emoji": "emoji", "number": "count"}.get(token.kind, "word")
     return Mention(kind, token.stem, token.text, token.start, token.end, token.text), 1
+
+
+def _cuts_a_word(hit: tuple[Meaning, str], stems: tuple[str, ...], size: int, words: Lexicon) -> bool:
+    """Whether a word of manner ends inside of a longer one: 马上 in "a horse jumps up and down" (马上下跳动)."""
+    if hit[0][0] != "manner" or words.table.get(stems[: size - 1]) is None:
+        return False
+    return any(words.table.get(stems[size - 1 : end]) is not None for end in range(size + size, len(stems) + 1))
 
 
 def _mention(
@@ -222,7 +230,7 @@ def _joined(found: list[Mention], text: str) -> list[Mention]:
             joined[-1] = Mention("word", whole, whole, last.start, mention.end, whole)
             continue
         following = found[i + 1].kind if i + 1 < len(found) else ""
-        if mention.key == "orange" and mention.kind in ("noun", "colour") and not mention.many:
+        if mention.text.lower() == "orange" and mention.kind in ("noun", "colour"):
             kind = "colour" if following in ("noun", "word") else "noun"
             mention = Mention(kind, "orange", mention.text, mention.start, mention.end, "orange")
         joined.append(mention)

@@ -59,6 +59,9 @@ def test_synonyms_are_of_what_the_world_or_its_styles_know():
          [("noun", "horse"), ("light", "night"), ("travel", "run")]),
         ("三輛計程車在城市街道上，鏡頭緩緩推進",
          [("count", "3"), ("noun", "taxi"), ("place", "city"), ("camera", "zoom in")]),
+        ("一只橙色的狗转个不停", [("colour", "orange"), ("noun", "dog"), ("act", "spin")]),
+        ("一匹马上下跳动", [("noun", "horse"), ("act", "jump")]),
+        ("一只狗马上跳起来", [("noun", "dog"), ("act", "jump")]),
     ],
 )  # fmt: skip
 def test_what_people_say_is_understood(prompt, found):
