@@ -17,12 +17,18 @@ from ..language.caption_own import Own, load_captioner
 from ..language.styles import BUNDLED as CHECKPOINT
 from ..models.captioner_file import BUNDLED
 from ..models.checkpoint import load_checkpoint
-from ..training.captions import caption
-from ..training.evaluate import Generator, write_sheet
+from ..training.evaluation.makers import Model
+from ..training.evaluation.prompts import DIRECTIONS, Prompt
+from ..training.facts import READ, right, truth
 from ..training.footage.encode import encode, load_vae
-from ..training.told_facts import DIRECTIONS, FACTS, right, truth
-from ..training.world import Scene, draw_scene, render
+from ..training.generator import Generator
+from ..training.scenes.captions import dense
+from ..training.scenes.config import nano, simple
+from ..training.scenes.draw import draw_scene
+from ..training.scenes.render import render
+from ..training.scenes.scene import Scene
 from ._cases import add_json, write_json
+from ._sheet import write_sheet
 
 Frames = NDArray[np.uint8]
 SEED = 81_000_000  # of the first scene: other ones than any training or evaluation draws
@@ -30,21 +36,22 @@ FPS = 8.0
 
 
 def held_out(count: int, first: int = SEED) -> list[Scene]:
-    """Scenes whose combinations of thing, place and motion were never trained."""
-    return [draw_scene(first + i, "held out") for i in range(count)]
+    """Simple scenes whose combinations of thing, place and motion were never trained."""
+    return [draw_scene(first + i, simple(nano()), "held out") for i in range(count)]
 
 
 def score(way: str, scenes: Sequence[Scene], texts: Sequence[str]) -> dict[str, Any]:
     """Shares of facts that the captions state as they are."""
-    hits = [right(text, truth(scene)) for scene, text in zip(scenes, texts, strict=True)]
+    facts = [truth(scene) for scene in scenes]
+    hits = [right(text, known) for known, text in zip(facts, texts, strict=True)]
     row: dict[str, Any] = {"way": way, "samples": len(scenes)}
-    for name in FACTS:
+    for name in READ:
         row[name] = round(float(np.mean([hit[name] for hit in hits])), 3)
-    directed = [hit["motion"] for hit, scene in zip(hits, scenes, strict=True) if scene.motion in DIRECTIONS]
-    moved = [hit["camera"] for hit, scene in zip(hits, scenes, strict=True) if scene.camera != "still"]
+    directed = [hit["motion"] for hit, known in zip(hits, facts, strict=True) if known["motion"] in DIRECTIONS]
+    moved = [hit["camera"] for hit, known in zip(hits, facts, strict=True) if known["camera"] != "still"]
     row["direction"] = f"{np.mean(directed):.3f} of {len(directed)}" if directed else "-"
     row["camera that moves"] = f"{np.mean(moved):.3f} of {len(moved)}" if moved else "-"
-    row["all four"] = round(float(np.mean([all(hit.values()) for hit in hits])), 3)
+    row["all of them"] = round(float(np.mean([all(hit.values()) for hit in hits])), 3)
     return row
 
 
@@ -56,12 +63,8 @@ def renders(scenes: Sequence[Scene], size: tuple[int, int], frames: int) -> Iter
 
 def generated(checkpoint: Path, scenes: Sequence[Scene], steps: int, guidance: float) -> Iterator[Frames]:
     """What the transformer makes of the scenes' captions."""
-    generator = Generator.of(load_checkpoint(checkpoint))
-    rng = np.random.default_rng(3)
-    prompts = [caption(scene, rng, "en", vague=0) for scene in scenes]
-    for first in range(0, len(prompts), 4):
-        latents = generator.latents(prompts[first : first + 4], (5, 16, 16), 2000 + first, steps, guidance, FPS)
-        yield from generator.frames(latents)
+    model = Model(Generator.of(load_checkpoint(checkpoint)), steps, guidance)
+    yield from model([Prompt(dense(scene, np.random.default_rng(scene.seed)), scene, scene.seed) for scene in scenes])
 
 
 def main() -> None:

@@ -31,12 +31,13 @@ from ..language.styles import BUNDLED, style_named
 from ..language.world import World, world_of
 from ..models.checkpoint import load_checkpoint
 from ..models.text import WORDS
-from ..training.evaluate import Generator, write_sheet
+from ..training.generator import Generator
 from ..training.judges.nets import load_judge
 from ..training.judges.sight import Sight
 from ..training.scenes.config import nano
 from ..training.scenes.words.vocabulary import vocabulary
 from ._cases import add_json, write_json
+from ._sheet import write_sheet
 from ._wordings import Wording, load
 
 SEED, FPS, SHAPE, BATCH = 83_000_000, 8.0, (5, 16, 16), 4

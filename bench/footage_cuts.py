@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..training.world import draw_scene, render
+from ..training.scenes.config import nano, simple
+from ..training.scenes.draw import draw_scene
+from ..training.scenes.render import render
 from ..video.cuts import Cut, correlation, difference, find_cuts, thumbnail
 from ..video.reader import read_frames
 
@@ -98,8 +100,8 @@ def sources(clips: list[Path], pictures: list[Path], rng: np.random.Generator) -
     while True:
         count, kind = int(rng.integers(20, 61)), kinds[rng.integers(len(kinds))]
         if kind == "scene":
-            scene = draw_scene(int(rng.integers(1 << 30)), "any")
-            yield f"{scene.place}-{scene.variant}", render(scene, WIDTH, HEIGHT, count, FPS)[0]
+            scene = draw_scene(int(rng.integers(1 << 30)), simple(nano()), "any")
+            yield f"{scene.shots[0].place}-{scene.shots[0].variant}", render(scene, WIDTH, HEIGHT, count, FPS)[0]
         elif kind == "clip":
             name = sorted(real)[rng.integers(len(real))]
             begin = int(rng.integers(max(1, len(real[name]) - count)))

@@ -22,7 +22,9 @@ from PIL import Image, ImageDraw, ImageFont
 from ..training.footage.clips import Options, cut_out, view, windows
 from ..training.footage.filters import FILTERS
 from ..training.footage.hashes import distance, signature
-from ..training.world import CAMERAS, draw_scene, render
+from ..training.scenes.config import nano, simple
+from ..training.scenes.draw import draw_scene
+from ..training.scenes.render import render
 from ..video.cuts import find_cuts
 from ..video.reader import probe, read_frames
 from .footage_cuts import move_over
@@ -55,8 +57,9 @@ def good_clips(files: list[Path], pictures: Path | None, scenes: int) -> Iterato
         if picture is not None and min(picture.shape[:2]) > 250:
             yield "picture", move_over(picture, FRAMES, rng)
     for i in range(scenes):
-        scene = draw_scene(i, "any")
-        if scene.motion != "still" or scene.camera != CAMERAS[0]:
+        scene = draw_scene(i, simple(nano()), "any")
+        shot = scene.shots[0]
+        if shot.camera != ("still",) or shot.actors[0].motions != ("still",):
             yield "scene", render(scene, 320, 192, FRAMES, 25.0)[0]
 
 

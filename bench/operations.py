@@ -28,9 +28,9 @@ from ._cases import listed
 
 INPUTS = Path(__file__).resolve().parent.parent / "workflows" / "inputs"
 PROMPTS = {
-    "panda_snow": "a red panda walks to the right through falling snow",
+    "panda_snow": "a red panda walks to the right in the forest in falling snow",
     "turtle_beach": "a turtle walks to the right on the beach",
-    "balloon_meadow": "a red balloon sways in a green meadow",
+    "balloon_meadow": "a balloon sways in a grassy meadow",
 }
 COLUMNS = ("kept exactly", "seam", "sharpness", "moved", "CPU s per new s")
 

@@ -23,9 +23,9 @@ STEPS = {
     "dit": ("training.train_dit", "train the transformer and the text encoder on the latents"),
     "lora": ("training.train_lora", "fit a LoRA for ComfyUI's stock loader to clips of your own"),
     "judge": ("training.judges.train", "train the networks that read clips for ./spacetime evaluate"),
+    "fewer": ("training.fewer", "cut a checkpoint to fewer latent channels, to train it on with them"),
     "publish": ("training.publish", "join the runs into one checkpoint that the nodes load"),
     "evaluate-vae": ("training.evaluate_vae", "score the reconstructions of a checkpoint's VAE"),
-    "evaluate": ("training.evaluate", "score a checkpoint of the first, small world"),
 }
 # glibc returns large buffers to the kernel at once; keeping them makes a training step up to three times as fast
 ALLOCATOR = {

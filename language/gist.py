@@ -58,10 +58,8 @@ def _one(said: Iterable[Fact], kind: str) -> str:
 
 
 def _count(said: Iterable[Fact], noun: str, spoken: World) -> int | None:
-    if spoken.one_thing:
-        return None
     count = _only(fact for fact in said if fact.kind == "count" and noun in fact.of)
-    return int(count.key) if count is not None and count.key.isdigit() else None
+    return int(count.key) if count is not None and count.key in spoken.keys("counts") else None
 
 
 def _colour(said: Iterable[Fact], named: Fact, prompt: str, spoken: World) -> str:

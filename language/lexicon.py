@@ -124,7 +124,7 @@ def lexicon(language: str) -> Lexicon:
 
 def _pictured(language: str) -> Iterator[tuple[str, str, str]]:
     """Kind, key and wording of all that a picture can show."""
-    for source in (world_words(), data("first"), synonyms()):
+    for source in (world_words(), synonyms()):
         for name, kind in KINDS.items():
             for key, entry in source.get(name, {}).items():
                 for field, phrases in entry.items():

@@ -81,7 +81,7 @@ def _say(request: Request, spoken: World, picture: Picture, draw: int) -> str:
 def _completed(request: Request, spoken: World) -> str:
     """The prompt in its own words, with a place and a camera where it names none."""
     text = mended(request.prompt).rstrip(" .,;。，；")
-    text = text[:1].upper() + text[1:] if spoken.sentences else text
+    text = text[:1].upper() + text[1:]
     language = "zh" if is_chinese(text) else "en"
     said = facts(request.prompt)
     still = not any(fact.kind in ("travel", "act", "direction") for fact in said)
@@ -90,7 +90,7 @@ def _completed(request: Request, spoken: World) -> str:
         return text
     more = Said(spoken, open_, f"{request.seed}", language, draw=0).text().rstrip(".。")
     comma = "，" if language == "zh" else ", "
-    return text + comma + (more[:1].lower() + more[1:]) + ("." if spoken.sentences and language == "en" else "")
+    return text + comma + (more[:1].lower() + more[1:]) + ("." if language == "en" else "")
 
 
 def _drawn(request: Request, spoken: World, picture: Picture) -> Picture:

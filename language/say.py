@@ -8,9 +8,9 @@ from dataclasses import replace
 from random import Random
 
 from .english import article, gerund, plural, third_person
-from .lexicon import synonyms, world_words
+from .lexicon import synonyms
 from .picture import Clause, Doing, Picture, Thing
-from .world import World, world
+from .world import World
 
 NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 NUMBERS_ZH = ("", "一", "两", "三", "四", "五", "六", "七", "八", "九", "十")
@@ -18,6 +18,8 @@ GAIT_MOTIONS = {"none": ("still", "sway", "spin"), "roll": ("roll right", "roll 
                 "fly": ("right", "left", "up", "closer")}  # fmt: skip
 COURSES = {"left": "to the left", "right": "to the right", "up": "upwards", "down": "downwards",
            "closer": "towards us", "away": "away"}  # fmt: skip
+AIRY = ("fly", "float", "drift", "flutter")  # verbs that also go up and down
+LITTLE = frozenset({"to", "the", "in", "into", "from", "of", "and"})
 COURSES_ZH = {"left": "向左", "right": "向右", "up": "向上", "down": "向下", "closer": "朝我们", "away": "向远处"}
 
 
@@ -56,15 +58,11 @@ class Said:
                 moves = [move for move in spoken.keys("cameras") if not move.startswith(wrong)]
                 camera = self.rng("camera").choice(["still"] * (len(moves) - 1) + moves)
                 picture.camera = [camera]
-        settings = [(kind, key) for kind in ("places", "lights", "weathers") for key in spoken.keys(kind)]
-        if spoken.sentences:  # places, lights and weathers go together there
-            settings = [(kind, key) for kind, key in settings if kind == "places"]
-            if not picture.light and self.draw > 1:
-                picture.light = self.rng("light").choice(spoken.keys("lights"))
-        said = picture.place or (not spoken.sentences and (picture.light or picture.weather))
-        if not said:
-            kind, key = self.rng("place").choice(settings)
-            setattr(picture, kind.removesuffix("s"), key)
+        if not picture.light and self.draw > 1:
+            lights = spoken.keys("lights")
+            picture.light = self.rng("light").choice([*["day"] * len(lights), *lights])
+        if not picture.place:
+            picture.place = self.rng("place").choice(spoken.keys("places"))
         return picture
 
     def _moving(self, clause: Clause, number: int) -> Clause:
@@ -95,13 +93,11 @@ class Said:
             parts.append(f"{things} {here} {doings}" if late else f"{things} {doings} {here}")
         text = ", and ".join(parts) or f"{place} {sky}"
         if picture.look:
-            looks = self.world.wordings("looks", picture.look, "en_in")
-            looks = looks or tuple(world_words()["looks"].get(picture.look, {}).get("en_in", ()))
-            looks = looks or (f"in {picture.words.get('look', picture.look)} style".replace("style style", "style"),)
-            text += f", {self._kept('look', looks)}"
+            plain = f"in {picture.words.get('look', picture.look)} style".replace("style style", "style")
+            text += f", {self._kept('look', self.world.wordings('looks', picture.look, 'en_in') or (plain,))}"
         filmed = ", then ".join(self._filmed_en(move, i) for i, move in enumerate(picture.camera))
         text = _tidy(f"{text}, {filmed}" if filmed else text)
-        return text[:1].upper() + text[1:] + "." if self.world.sentences else text
+        return text[:1].upper() + text[1:] + "."
 
     def _things_en(self, clause: Clause) -> str:
         text = ""
@@ -111,9 +107,7 @@ class Said:
 
     def _thing_en(self, thing: Thing) -> str:
         names = self.world.wordings("nouns", thing.key, "en")
-        known = world_words()["nouns"].get(thing.key, {}).get("en", [thing.word])
-        own = thing.word in names or not thing.key or (not names and thing.word.isascii() and thing.word)
-        name = thing.word if own else (names or known)[0]
+        name = thing.word if thing.word in names or not names else names[0]
         colours = self.world.wordings("colours", thing.colour, "en") or (thing.colour,)
         words = [*thing.adjectives, colours[0]]
         many = thing.count is not None and thing.count != 1
@@ -150,15 +144,13 @@ class Said:
             first, _, rest = doing.word.partition(" ")
             verb = first if doing.word.isascii() else key
             return f"*{verb} {rest}".strip()
-        named = [p for p in options if doing.word and p.startswith("*" + doing.word)]
         one = options[0] if key in COURSES and "{go}" in options[0] else rng.choice(options[:2])
-        return (named or [one])[0].replace("{go}", go).replace("{rise}", go)
+        airy = go if go in AIRY else "move"
+        return (_named(options, doing.word) or one).replace("{go}", go).replace("{rise}", airy)
 
     def _verbs(self, thing: Thing, language: str) -> tuple[str, ...]:
-        """How a thing gets about; what no world knows walks."""
-        everything = world("scenes")
-        gait = self.world.gaits.get(thing.key) or everything.gaits.get(thing.key, "walk")
-        return self.world.wordings("verbs", gait, language) or everything.wordings("verbs", gait, language)
+        """How a thing gets about; what the world does not know walks."""
+        return self.world.wordings("verbs", self.world.gaits.get(thing.key, "walk"), language)
 
     def _filmed_en(self, move: str, number: int) -> str:
         verbs = self.world.wordings("cameras", move, "en")
@@ -181,26 +173,23 @@ class Said:
         said = [sky, *(parts or [place.removeprefix("在")])]
         text = "，".join(part for part in said if part)
         if picture.look:
-            looks = self.world.wordings("looks", picture.look, "zh_in")
-            looks = looks or tuple(world_words()["looks"].get(picture.look, {}).get("zh_in", (picture.look,)))
-            text += "，" + self._kept("look", looks)
+            text += "，" + self._kept("look", self.world.wordings("looks", picture.look, "zh_in") or (picture.look,))
         filmed = "，然后".join(self._filmed_zh(move) for move in picture.camera)
         text = f"{text}，{filmed}" if filmed and text else text or filmed
-        return text + "。" if self.world.sentences else text
+        return text + "。"
 
     def _thing_zh(self, thing: Thing) -> str:
         names = self.world.wordings("nouns", thing.key, "zh")
-        shared = world_words()["nouns"].get(thing.key, {})
-        name = thing.word if thing.word in names or not thing.key else (*names, *shared.get("zh", [thing.word]))[0]
-        colours = self.world.wordings("colours", thing.colour, "zh") or _colour_zh(thing.colour)
+        name = thing.word if thing.word in names or not names else names[0]
+        other = synonyms()["colours"].get(thing.colour, {}).get("zh", [thing.colour]) if thing.colour else ()
+        colours = self.world.wordings("colours", thing.colour, "zh") or other
         colour = f"{colours[0]}的" if colours else ""
         adjectives = "".join(f"{word}的" for word in thing.adjectives)
-        measure = shared.get("measure", ["个"])[0]
+        measure = (*self.world.wordings("nouns", thing.key, "measure"), "个")[0]
         if thing.count == 0:
             return f"一些{adjectives}{colour}{name}"
         count = thing.count or 1
-        number = "" if count == 1 and not self.world.sentences else f"{_zh_number(count)}{measure}"
-        return f"{number}{adjectives}{colour}{name}"
+        return f"{_zh_number(count)}{measure}{adjectives}{colour}{name}"
 
     def _phrase_zh(self, doing: Doing, thing: Thing) -> str:
         rng = self.rng(f"words {doing}")
@@ -231,9 +220,7 @@ class Said:
         place = self.picture.place
         if not place:
             return ""
-        options = self.world.wordings("places", place, language)
-        shared = tuple(world_words()["places"].get(place, {}).get(language, (place,)))
-        return self._kept("place", options or shared)
+        return self._kept("place", self.world.wordings("places", place, language) or (place,))
 
     def _sky(self, language: str) -> str:
         """Light and weather."""
@@ -244,8 +231,7 @@ class Said:
                 continue
             inside = kind == "weather" and self.picture.place in self.world.indoors
             field = f"{language}_in" if inside else language
-            shared = tuple(world_words()[f"{kind}s"].get(key, {}).get(field, (key,)))
-            said.append(self._kept(kind, self.world.wordings(f"{kind}s", key, field) or shared))
+            said.append(self._kept(kind, self.world.wordings(f"{kind}s", key, field) or (key,)))
         return (" " if language == "en" else "，").join(said)
 
     def _kept(self, kind: str, options: tuple[str, ...]) -> str:
@@ -258,18 +244,20 @@ class Said:
         return self.rng(f"{kind} words").choice(options[:3] if self.draw else options[:1])
 
 
+def _named(options: list[str], word: str) -> str:
+    """The wording that a prompt has, or the one that shares most words with it; "" where none does."""
+    said = set(word.split()) - LITTLE
+    own = [phrase for phrase in options if word and phrase.startswith("*" + word)]
+    near = sorted(options, key=lambda phrase: -len(said & set(phrase.removeprefix("*").split())))
+    return own[0] if own else near[0] if said & set(near[0].removeprefix("*").split()) else ""
+
+
 def _as_doing(motion: str) -> Doing:
     return Doing(direction=motion) if motion in COURSES else Doing(act=motion)
 
 
 def _zh_number(count: int) -> str:
     return NUMBERS_ZH[count] if count < len(NUMBERS_ZH) else str(count)
-
-
-def _colour_zh(colour: str) -> tuple[str, ...]:
-    if not colour:
-        return ()
-    return tuple(world_words()["colours"].get(colour, synonyms()["colours"].get(colour, {})).get("zh", [colour]))
 
 
 def _tidy(text: str) -> str:

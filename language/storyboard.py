@@ -4,8 +4,8 @@
 As text a line is a shot, with its times (or its length) and, if it is not a cut, how it follows the one before:
 
 cast Mia: a small red panda with a blue scarf
-0-3s: Mia walks to the right in the snow
-3-5s: glide, Mia walks to the right at night
+0-3s: Mia walks to the right in the forest in the snow
+3-5s: glide, Mia walks to the right in the forest at night
 5-7s: cut, [beach.png] a penguin jumps on the beach
 
 ``storyboard_text`` has the rules, ``storyboard_json`` the same as JSON.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worlds that checkpoints of this project were taught, as words: which things, places and moves they know.
 
-A world is data: ``words/first.toml`` for the first bundled checkpoint, the scene world's own words for those trained on
-it. Which one a checkpoint speaks is read from its vocabulary.
+Their words are those of the scene world (training/scenes/words). A checkpoint names its world: all of it, or the small
+one that a CPU can learn.
 """
 
 from __future__ import annotations
@@ -17,34 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from .lexicon import world_words
-from .tokens import HAN, data
+from .tokens import data
 
-WORDS = re.compile(rf"[a-z0-9]+|[{HAN}]")
 PIECES = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
 LARGEST_HEADER = 1 << 26
-NAMES = ("scenes", "nano", "first")
-CALLED = {"full": "scenes", "nano": "nano", "first": "first"}  # as training calls them
+NAMES = ("scenes", "nano")
+CALLED = {"full": "scenes", "nano": "nano"}  # as training calls them
 
 
 @dataclass(frozen=True)
 class World:
-    """The words of a world by kind, class and field; ``length`` is how many pieces of text its encoder reads.
-
-    ``sentences`` tells whether its captions are sentences with capitals and full stops.
-    """
+    """The words of a world by kind, class and field; ``length`` is how many pieces of text its encoder reads."""
 
     name: str
     words: Mapping[str, Any]
     gaits: Mapping[str, str]
     indoors: frozenset[str]
     length: int
-    sentences: bool
     drawn: Mapping[str, tuple[str, ...]]
-
-    @property
-    def one_thing(self) -> bool:
-        """Whether its checkpoints were shown one thing at a time only."""
-        return self.name != "scenes"
 
     def wordings(self, kind: str, key: str, field: str) -> tuple[str, ...]:
         """The wordings of a class, () where this world does not know it."""
@@ -57,22 +47,19 @@ class World:
 
     def keys(self, kind: str) -> tuple[str, ...]:
         """The classes of a kind that its checkpoints were shown; others may be understood, too."""
-        return self.drawn.get(kind, ()) if self.drawn else tuple(self.words.get(kind, {}))
+        return self.drawn[kind] if kind in self.drawn else tuple(self.words.get(kind, {}))
 
 
 @cache
 def world(name: str) -> World:
     """A world by its name. Raises KeyError for one that there is not."""
-    if name == "first":
-        words = data("first")
-        return World(name, words, _gaits(words["gaits"]), frozenset(), 48, False, {})
     if name not in NAMES:
         raise KeyError(f"there is no world {name!r}: it is one of {', '.join(NAMES)}")
     more = data("scenes")
     words = world_words()
     gaits = _gaits(more["gaits"]) | words["ways"]
-    drawn = {kind: tuple(keys) for kind, keys in more["nano"].items()} if name == "nano" else {}
-    return World(name, words, gaits, frozenset(more["indoors"]["places"]), 80, True, drawn)
+    drawn = {kind: tuple(keys) for kind, keys in more[name].items()}
+    return World(name, words, gaits, frozenset(more["indoors"]["places"]), 80, drawn)
 
 
 def _gaits(lists: Mapping[str, list[str]]) -> dict[str, str]:
@@ -80,35 +67,17 @@ def _gaits(lists: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 def world_of(checkpoint: Path) -> World:
-    """The world that a checkpoint was taught: the one that it names, else the one whose words its vocabulary holds.
-
-    A file that says nothing of its text counts as the first world's.
-    """
+    """The world that a checkpoint was taught: the one that it names; the small one where it names none."""
     try:
         state = checkpoint.stat()
     except OSError:
-        return world(NAMES[-1])
+        return world("nano")
     return _world_of(checkpoint, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
 def _world_of(checkpoint: Path, changed: int) -> World:
-    config = _config(checkpoint)
-    named = CALLED.get(str((config.get("info") or {}).get("world")))
-    if named is not None:
-        return world(named)
-    pieces, scenes = _pieces(config), world("scenes")
-    known = all(piece in pieces for key in scenes.keys("nouns") for piece in _spelt(scenes, "nouns", key))
-    return scenes if known else world(NAMES[-1])
-
-
-def _spelt(candidate: World, kind: str, key: str) -> list[str]:
-    return [piece for word in candidate.wordings(kind, key, "en") for piece in WORDS.findall(word.lower())]
-
-
-def _pieces(config: Mapping[str, Any]) -> frozenset[str]:
-    """The pieces of a checkpoint's text encoder; empty where it has none."""
-    return frozenset((config.get("text") or {}).get("pieces", ()))
+    return world(CALLED.get(str((_config(checkpoint).get("info") or {}).get("world")), "nano"))
 
 
 def _config(checkpoint: Path) -> dict[str, Any]:

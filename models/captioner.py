@@ -42,7 +42,7 @@ class CaptionerConfig:
     depth: int = 3
     writers: int = 2
     heads: int = 5
-    length: int = 64
+    length: int = 80
     frames: int = 12
     positions: int = 256
 

@@ -27,7 +27,7 @@ FEATURES = 6  # frequencies of each absolute coordinate
 class DiTConfig:
     """Sizes of a :class:`SpacetimeDiT`; ``conditions`` are channels reserved for conditions of later versions."""
 
-    channels: int = 48
+    channels: int = 16
     dim: int = 320
     depth: int = 6
     heads: int = 4

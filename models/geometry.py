@@ -26,7 +26,7 @@ class Compression:
     time: int = 4
     space: int = 16
     patch: int = 2
-    channels: int = 48
+    channels: int = 16
 
     @property
     def step(self) -> int:

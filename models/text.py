@@ -30,7 +30,7 @@ class TextConfig:
     dim: int = 192
     depth: int = 2
     heads: int = 3
-    length: int = 48
+    length: int = 80
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sizes as plain values for JSON."""

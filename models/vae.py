@@ -28,7 +28,7 @@ class VAEConfig:
     inside there, and the numbers of blocks are the encoder's at 1/8 and 1/16, the decoder's at 1/16, 1/8 and 1/4.
     """
 
-    channels: int = 48
+    channels: int = 16
     widths: tuple[int, int, int] = (64, 128, 192)
     expand: tuple[int, int, int] = (1, 2, 1)
     encoder_blocks: tuple[int, int] = (3, 2)

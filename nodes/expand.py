@@ -51,7 +51,7 @@ class ExpandPrompt(io.ComfyNode):
             search_aliases=["prompt enhancer", "rewrite prompt", "llm", "upsample prompt", "improve prompt"],
             inputs=[
                 inp(
-                    io.String.Input, "prompt", default="a red panda in the snow", multiline=True,
+                    io.String.Input, "prompt", default="a red panda in the forest in the snow", multiline=True,
                     tooltip="What the video shows, in your own words. Empty: something is made up from the seed. The "
                     "shots of a Storyboard: each is expanded, and everyone looks the same in all of them.",
                 ),

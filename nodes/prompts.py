@@ -19,10 +19,10 @@ from .schema import CATEGORY, inp, schema
 KEY = "spacetime_schedule"  # in a CONDITIONING: (schedule, number of the prompt)
 PART = "spacetime_part"  # in transformer_options: (latent frames of the whole clip that are sampled, its length)
 EXAMPLE = """12 s: a red panda walks to the right in the forest
-glide 8 s: a red panda walks to the right at night
-continue 10 s: a red panda walks to the right at night
+glide 8 s: a red panda walks to the right in the forest at night
+continue 10 s: a red panda walks to the right in the forest at night
 cut 15 s: a penguin sways from side to side on the beach
-cut 15 s: a balloon sways from side to side in a green meadow"""
+cut 15 s: a balloon sways from side to side in the meadow"""
 
 
 class PromptSchedule(io.ComfyNode):

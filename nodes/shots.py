@@ -32,8 +32,8 @@ from .storyboard import check_storyboard
 from .thumbnails import save_thumbnails
 
 LEAD_IN = 1  # latent frames between a reference and the shot, in which the scene changes and which are not shown
-EXAMPLE = """2 s: a red panda walks to the right in the snow
-glide 2 s: a red panda walks to the right at night
+EXAMPLE = """2 s: a red panda walks to the right in the forest in the snow
+glide 2 s: a red panda walks to the right in the forest at night
 cut 2 s: a penguin jumps on the beach"""
 
 

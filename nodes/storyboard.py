@@ -11,8 +11,8 @@ from ..language.storyboard import StoryboardError, parse_storyboard
 from .schema import CATEGORY, inp, schema
 
 EXAMPLE = """cast Mia: a red panda
-0-2s: Mia walks to the right in the snow
-2-4s: glide, Mia walks to the right at night
+0-2s: Mia walks to the right in the forest in the snow
+2-4s: glide, Mia walks to the right in the forest at night
 4-6s: cut, a penguin jumps on the beach"""
 
 

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from comfyui_spacetime.training import world
 from comfyui_spacetime.training.judges import shapes
 from comfyui_spacetime.training.scenes import canvas, places, props, sprites, take
 
@@ -37,7 +36,7 @@ def thicket(code: str) -> np.ndarray:
 
 def forget() -> None:
     """Empty the caches of pictures."""
-    for cached in (sprites.sprite, canvas.scenery, places.layers, props.screen, take._lit, world._sprite, shapes.poses):
+    for cached in (sprites.sprite, canvas.scenery, places.layers, props.screen, take._lit, shapes.poses):
         cached.cache_clear()
 
 
@@ -45,7 +44,6 @@ def forget() -> None:
 def drawn_sprites(monkeypatch):
     monkeypatch.setattr(sprites, "picture", lambda code: stand_in())
     monkeypatch.setattr(props, "picture", thicket)
-    monkeypatch.setattr(world, "load_sprite", lambda name: stand_in())
     forget()
     yield
     forget()

@@ -57,6 +57,21 @@ def test_a_run_begins_small_and_short_and_ends_with_every_shape(batches):
     assert 0.28 < sum(n for s, n in end.items() if s[0] == 9) / 200 < 0.52
 
 
+def test_clips_of_a_length_are_whole_clips_and_only_images_are_cut_from_longer_ones(batches):
+    made = [b for b in drawn(batches, 1.0) if b.x.shape[2] == 5]
+    whole = {tuple(clip.flatten()[:8].tolist()) for s in SHAPES if s[0] == 5 for clip in every(batches, s)}
+    assert made and all(tuple(clip.flatten()[:8].tolist()) in whole for batch in made for clip in batch.x)
+    chosen = TrainDiT()  # and with the stages that stand in the settings
+    assert {int(n) for stage in chosen.stages for n in stage.frames} <= {1, *(s[0] for s in SHAPES)}
+    batches.clips = {shape: clips for shape, clips in batches.clips.items() if shape[0] == 9}
+    assert {b.x.shape[2] for b in drawn(batches, 0.9)} == {1, 5, 9}  # there are no others
+
+
+def every(batches, shape):
+    clips = batches.clips[shape]
+    return [clips.read(i, shape[0])[0].float() for i in range(len(clips))]
+
+
 def test_images_are_captioned_as_images_and_a_tenth_of_the_text_is_dropped(batches):
     rng = np.random.default_rng(0)
     clips = batches.clips[(5, 8, 8)]

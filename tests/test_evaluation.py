@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from tiny import write_tiny_checkpoint
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
 from comfyui_spacetime.host import evaluate, train
-from comfyui_spacetime.training import worlds
 from comfyui_spacetime.training.evaluation import (
     ask,
     command,
@@ -30,7 +30,7 @@ from comfyui_spacetime.training.evaluation import (
     work,
 )
 from comfyui_spacetime.training.judges import nets, sight
-from comfyui_spacetime.training.scenes.config import full, nano
+from comfyui_spacetime.training.scenes.config import full, nano, simple
 from comfyui_spacetime.training.scenes.draw import held_out
 
 drawn = pytest.mark.usefixtures(drawn_sprites.__name__)
@@ -79,9 +79,20 @@ def test_every_row_gets_held_out_scenes_of_its_kind(name):
     assert all(held_out(*c) for s in scenes for c in s.combinations)
 
 
-def test_the_narrow_world_says_what_it_lacks():
-    lacking = {name for name, need in prompts.NEEDS.items() if need.lacks(nano())}
+def narrow():
+    """A world of one thing at a time in which nothing happens."""
+    return replace(simple(nano()), counts=(1,), looks=("natural",), events=(), colour=0.0)
+
+
+def test_a_narrow_world_says_what_it_lacks():
+    lacking = {name for name, need in prompts.NEEDS.items() if need.lacks(narrow())}
     assert lacking == set(prompts.NEEDS) - {"plain", "clear", "directed", "camera"}
+
+
+@pytest.mark.parametrize("name", list(prompts.NEEDS))
+def test_the_nano_world_lacks_nothing(name):
+    need = prompts.NEEDS[name]
+    assert not need.lacks(nano()) and len(prompts.draw_scenes(need, nano(), 5)) == 5
 
 
 def test_chinese_prompts_and_free_wording_ask_for_the_same_scenes():
@@ -184,6 +195,7 @@ def random_judge(tmp_path):
 @drawn
 def test_a_quick_run_of_a_tiny_random_model_gives_the_whole_table(random_judge, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plan, "DRIFT", (4, 6))
+    monkeypatch.setattr(plan, "CONFIGS", {"nano": narrow})
     monkeypatch.setattr(sight, "LIKELY", 1)  # a random judge names nothing: few pictures are compared
     monkeypatch.setattr(sight, "TURNED", 1)
     checkpoint, out = write_tiny_checkpoint(tmp_path / "tiny.safetensors"), tmp_path / "table.json"
@@ -204,16 +216,6 @@ def test_a_quick_run_of_a_tiny_random_model_gives_the_whole_table(random_judge, 
     assert {row["row"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]} == rows
 
 
-def test_a_checkpoint_of_the_first_world_lacks_what_it_never_learnt(monkeypatch):
-    class Known:
-        info, text_config = {}, None
-
-    assert plan.trained_in(Known()) == "scenes"
-    Known.text_config = type("Config", (), {"pieces": worlds.words("first")})
-    assert plan.trained_in(Known()) == "first"
-    assert plan.restrict_to_first(nano()).places == plan.SHARED_PLACES
-
-
 def test_ceilings_and_controls_come_from_a_table_written_before(tmp_path):
     rows = [
         table.share_row("object", [1.0, 0.0], ceiling=0.99, control=0.05, chance=0.0625),
@@ -226,6 +228,23 @@ def test_ceilings_and_controls_come_from_a_table_written_before(tmp_path):
     (tmp_path / "other.json").write_text("[]", encoding="utf-8")
     with pytest.raises(table.RunError, match=r"other\.json is no table"):
         table.read_references(tmp_path / "other.json")
+
+
+def test_the_table_of_a_model_card_is_written_anew_and_the_rest_stays(tmp_path):
+    card = tmp_path / "card.md"
+    card.write_text(f"# Figures\n{table.CARD[0]}\nold\n{table.CARD[1]}\n## Limits\n", encoding="utf-8")
+    for words in ("first", "second"):
+        table.write_card(card, words)
+    assert card.read_text(encoding="utf-8") == f"# Figures\n{table.CARD[0]}\n\nsecond\n\n{table.CARD[1]}\n## Limits\n"
+    (tmp_path / "other.md").write_text("# Figures\n", encoding="utf-8")
+    with pytest.raises(table.RunError, match=r"other\.md has no place for the table"):
+        table.read_card(tmp_path / "other.md")
+
+
+def test_a_card_takes_the_whole_table_only(capsys):
+    with pytest.raises(SystemExit):
+        options.read_options(["--card", "card.md", "--rows", "object"])
+    assert "--card takes the whole table" in capsys.readouterr().err
 
 
 def test_what_a_stopped_process_left_is_kept_and_the_rest_is_measured(tmp_path):
@@ -248,7 +267,8 @@ def test_two_processes_share_the_work(tmp_path):
 
 
 def test_a_clip_serves_many_rows():
-    drawn = ask.draw_all([q for q in questions.QUESTIONS if not prompts.NEEDS[q.need].lacks(nano())], nano(), 20, 80)
+    world = narrow()
+    drawn = ask.draw_all([q for q in questions.QUESTIONS if not prompts.NEEDS[q.need].lacks(world)], world, 20, 80)
     english = {q.row: own for q, own in drawn.items() if q.wording == "English"}
     assert all(len(own) == 20 for own in english.values())
     assert len({p for own in english.values() for p in own}) < 60

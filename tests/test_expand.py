@@ -17,11 +17,14 @@ from comfyui_spacetime.language.gist import gist
 from comfyui_spacetime.language.lexicon import corrected, scan
 from comfyui_spacetime.language.picture import Doing, part_negatives, read
 from comfyui_spacetime.language.rules import Rules
-from comfyui_spacetime.language.styles import BUNDLED, LENGTHS, style_named, styles
-from comfyui_spacetime.language.world import _config, _pieces, world, world_of
-from comfyui_spacetime.training import captions
+from comfyui_spacetime.language.styles import LENGTHS, style_named, styles
+from comfyui_spacetime.language.world import world, world_of
+from comfyui_spacetime.models.text import WORDS
 from comfyui_spacetime.training.scenes import nouns
 from comfyui_spacetime.training.scenes.config import nano
+from comfyui_spacetime.training.scenes.words.vocabulary import vocabulary
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def made(prompt, style="spacetime", **options):
@@ -48,15 +51,16 @@ class Writer:
 @pytest.mark.parametrize(
     ("prompt", "text"),
     [
-        ("a red car drives to the left in the city", "a red car drives to the left in the city, "),
-        ("could you show me how in the woods a scarlet car comes nearer?", "a red car "),
-        ("pls make a vid of a doggo running 2 the left @ the beach", "a dog runs to the left on the beach, "),
-        ("snow. a penguin. it rotates.", "a penguin rotates in the snow, "),
-        ("an elephnat walks left in the forrest", "an elephant walks to the left in the forest, "),
-        ("two dogs and a cat jump at night", "two dogs and a cat jump"),
-        ("🐶🏃⬅️🏖️", "a dog runs to the left "),
-        ("一只小狗在沙滩上向左跑", "小狗在海滩上向左跑，"),
-        ("夜晚，三只兔子跳来跳去", "，三只兔子"),
+        ("a red car drives to the left in the city", "A red car drives to the left in the city "),
+        ("could you show me how in the woods a scarlet car comes nearer?", "A red car comes nearer in the woods "),
+        ("pls make a vid of a doggo running 2 the left @ the beach", "A dog runs to the left on the beach "),
+        ("snow. a penguin. it rotates.", "A penguin rotates "),
+        ("an elephnat walks left in the forrest", "An elephant walks to the left in the forest "),
+        ("two dogs and a cat jump at night", "Two dogs and a cat jump in the meadow at night, "),
+        ("🐶🏃⬅️🏖️", "A dog runs to the left "),
+        ("a leaf falls down", "A leaf moves down "),
+        ("一只小狗在沙滩上向左跑", "一只小狗在沙滩上向左跑，"),
+        ("夜晚，三只兔子跳来跳去", "夜晚，三只兔子"),
     ],
 )  # fmt: skip
 def test_free_wording_is_said_in_the_models_own_words(prompt, text):
@@ -76,7 +80,9 @@ def test_an_empty_prompt_makes_something_up():
 
 
 def test_a_still_picture_gets_neither_motion_nor_camera():
-    assert made("a picture of a penguin on the beach").text == "a penguin on the beach"
+    text = made("a picture of a penguin on the beach").text
+    assert text.startswith("A penguin on the beach ") and "camera" not in text
+    assert not [fact for fact in facts(text) if fact.kind in ("travel", "act", "direction")]
 
 
 def test_short_adds_less_than_long():
@@ -87,7 +93,7 @@ def test_short_adds_less_than_long():
 
 def test_a_camera_that_is_given_is_kept_and_no_other_is_added():
     text = made("the camera pans left while a dog runs to the right in the desert").text
-    assert text == "a dog runs to the right in the desert, the camera pans left"
+    assert text.startswith("A dog runs to the right in the desert ") and text.endswith(", the camera pans left.")
     assert "camera" not in made("zoom out from a fisherman at dusk", "ltx").text.lower()
 
 
@@ -105,7 +111,7 @@ def test_a_chinese_prompt_is_said_in_english_where_every_word_is_known():
 def test_a_prompt_longer_than_the_model_reads_is_told():
     long = made("a sailor ties a knot and sings. " * 30)
     assert any("reads about the first" in note for note in long.notes)
-    assert long.text.startswith("a sailor")
+    assert long.text.startswith("A sailor")
 
 
 @pytest.mark.parametrize("style", styles())
@@ -280,33 +286,37 @@ def test_an_unknown_style_is_named():
         style_named("sora")
 
 
-def test_the_bundled_checkpoint_knows_every_word_that_its_style_uses():
-    spoken, pieces = world_of(BUNDLED), _pieces(_config(BUNDLED))
+@pytest.mark.parametrize("language", ["English", "Chinese"])
+def test_the_text_encoder_knows_every_word_that_the_style_uses(language):
+    pieces = set(vocabulary())
     for seed in range(60):
-        text = made("", seed=seed).text.lower().rstrip(".")
-        assert all(word in pieces for word in text.replace(",", "").replace("-", " ").split()), (spoken.name, text)
+        text = made("", seed=seed, language=language).text
+        assert set(WORDS.findall(text.lower())) <= pieces, text
 
 
-def test_a_checkpoint_that_cannot_be_read_speaks_the_first_world(tmp_path):
-    assert world_of(tmp_path / "none").name == "first"
+def test_a_checkpoint_that_names_no_world_speaks_the_narrow_one(tmp_path):
+    assert world_of(tmp_path / "none").name == "nano"
     (tmp_path / "a.safetensors").write_bytes(b"nothing")
-    assert world_of(tmp_path / "a.safetensors").name == "first"
+    assert world_of(tmp_path / "a.safetensors").name == "nano"
 
 
-def test_the_words_of_the_first_world_are_those_of_its_captions():
-    first, plain = world("first").words, lambda text: text.replace("*", "").replace("{go}", "walk")
-    pieces = set(captions.vocabulary())
-    assert list(first["nouns"]) == list(captions.NOUNS)
-    for kind in ("nouns", "places", "lights", "weathers"):
-        for key, entry in first[kind].items():
-            source, chinese = (
-                (captions.NOUNS, captions.NOUNS_ZH) if kind == "nouns" else (captions.PLACES, captions.PLACES_ZH)
-            )
-            assert set(entry["en"]) <= set(source[key]) and set(entry["zh"]) <= set(chinese[key])
-    for key, entry in first["motions"].items():
-        assert set(entry["zh"]) == set(captions.MOTIONS_ZH[key])
-        for phrase in entry["en"]:
-            assert set(plain(phrase).split()[1:]) <= pieces
+def prompts_of(workflow):
+    """The prompts that a workflow gives to the bundled model; none where it loads another one."""
+    saved = json.loads(workflow.read_text(encoding="utf-8"))
+    nodes = [n for graph in (saved, *saved.get("definitions", {}).get("subgraphs", ())) for n in graph["nodes"]]
+    own = any(node["type"] == "SpacetimeLoadModel" for node in nodes)
+    said = ("CLIPTextEncode", "SpacetimePromptSchedule", "SpacetimeShots", "SpacetimeExpandPrompt")
+    return [node["widgets_values"][0] for node in nodes if own and node["type"] in said]
+
+
+@pytest.mark.parametrize("workflow", sorted((ROOT / "workflows").glob("*.json")), ids=lambda path: path.stem)
+def test_the_prompts_of_the_workflows_speak_of_what_the_bundled_model_knows(workflow):
+    narrow = world("nano")
+    for text in prompts_of(workflow):
+        for fact in facts(text):
+            if fact.kind in ("noun", "place", "light", "weather", "camera"):
+                assert fact.key in narrow.keys(f"{fact.kind}s"), (text, fact)
+            assert fact.kind not in ("colour", "look"), (text, fact)
 
 
 def test_the_gaits_of_the_scene_world_are_those_of_its_pictures():
@@ -318,7 +328,7 @@ def test_the_gaits_of_the_scene_world_are_those_of_its_pictures():
 
 
 def test_a_checkpoint_may_name_its_world(tmp_path):
-    for name, spoken in (("full", "scenes"), ("nano", "nano"), ("first", "first")):
+    for name, spoken in (("full", "scenes"), ("nano", "nano")):
         about = json.dumps({"info": {"world": name}, "text": {"pieces": []}})
         header = json.dumps({"__metadata__": {"spacetime": about}}).encode()
         path = tmp_path / f"{name}.safetensors"
@@ -328,8 +338,25 @@ def test_a_checkpoint_may_name_its_world(tmp_path):
 
 def test_the_narrow_world_draws_what_its_training_does():
     config, narrow = nano(), world("nano")
-    for kind in ("nouns", "places", "motions", "cameras", "lights", "weathers"):
+    for kind in ("nouns", "places", "motions", "cameras", "lights", "weathers", "looks"):
         assert narrow.keys(kind) == tuple(getattr(config, kind))
+    assert narrow.keys("counts") == tuple(map(str, config.counts))
+    assert set(narrow.keys("colours")) == {colour for noun in config.nouns for colour in nouns.NOUNS[noun].colours}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "thing"),
+    [
+        ("a shiny red car beside nobody, zooming about somewhere odd in the city", ("car", None, "red")),
+        ("five fluffy dogs of uncertain mood in the meadow", ("dog", None, "")),  # three is the most
+        ("two fluffy dogs of uncertain mood in the meadow", ("dog", 2, "")),
+    ],
+)
+def test_colours_and_numbers_that_the_small_world_knows_are_said(prompt, thing):
+    understood = gist(prompt, world("nano"))
+    assert understood is not None
+    (found,) = understood.clauses[0].things
+    assert (found.key, found.count, found.colour) == thing
 
 
 @pytest.mark.parametrize("prompt", ["a dog", "two red cars drive left at sunset", "一只猫在厨房里"])
@@ -346,7 +373,7 @@ def test_only_what_is_understood_to_the_last_word_is_read_as_a_picture():
 
 
 def test_the_data_files_lie_with_the_code():
-    folder = Path(__file__).resolve().parent.parent / "language"
+    folder = ROOT / "language"
     assert {path.stem for path in (folder / "styles").glob("*.toml")} == set(styles())
 
 

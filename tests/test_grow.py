@@ -13,9 +13,9 @@ from comfyui_spacetime.models.dit import DiTConfig
 from comfyui_spacetime.models.text import TextConfig, TextEncoder
 from comfyui_spacetime.models.vae import VAEConfig, VideoVAE
 from comfyui_spacetime.training.grow import grow
+from comfyui_spacetime.training.scenes.words.vocabulary import vocabulary
 from comfyui_spacetime.training.settings import SettingError, Settings, Train, TrainDiT
 from comfyui_spacetime.training.train_dit import Trained, with_channels, with_text
-from comfyui_spacetime.training.worlds import words
 
 SMALL = VAEConfig(4, widths=(8, 8, 16), expand=(1, 1, 1), encoder_blocks=(1, 1), decoder_blocks=(1, 1, 1))
 LARGE = VAEConfig(channels=6, widths=(8, 8, 16), expand=(1, 2, 3), encoder_blocks=(2, 2), decoder_blocks=(3, 2, 1))
@@ -71,15 +71,15 @@ def test_a_transformer_of_another_width_is_refused() -> None:
         with_channels(model, DiTConfig(channels=4, dim=96, depth=1, heads=2, text_dim=24), "small")
 
 
-def test_a_transformer_goes_on_with_the_text_encoder_of_another_world(tmp_path) -> None:
+def test_a_transformer_goes_on_with_the_text_encoder_of_other_words(tmp_path) -> None:
     text = TextConfig(dim=24, depth=1, heads=2, length=8, pieces=("a",))
     model = Trained(DiTConfig(channels=4, dim=48, depth=1, heads=2, text_dim=24), text)
     settings = Settings(model.dit.config, VAEConfig(channels=4), text, train=Train(dit=TrainDiT(world="nano")))
-    taught = TextEncoder(replace(text, pieces=words("nano"))).initialise()
+    taught = TextEncoder(replace(text, pieces=vocabulary())).initialise()
     save_file({name: value.contiguous() for name, value in taught.state_dict().items()}, tmp_path / "text.safetensors")
     other = with_text(model, settings, tmp_path / "text.safetensors")
     assert torch.equal(other.dit.head.weight, model.dit.head.weight)
     for name, value in taught.state_dict().items():
         assert torch.equal(other.text.state_dict()[name], value), name
-    with pytest.raises(SettingError, match="no text encoder of the world 'full'"):
-        with_text(model, replace(settings, train=Train(dit=TrainDiT(world="full"))), tmp_path / "none.safetensors")
+    with pytest.raises(SettingError, match="no text encoder of the scene world"):
+        with_text(model, settings, tmp_path / "none.safetensors")

@@ -76,7 +76,7 @@ def test_a_room_imports_only_what_the_table_allows(room):
         ("training", "import folder_paths"),
         ("training", "from ..host import comfy"),
         ("host", "from ..models.vae import VideoVAE"),
-        ("nodes", "from ..training import world"),
+        ("nodes", "from ..training import latents"),
         ("nodes", "from comfyui_spacetime.models import vae"),
     ],
 )

@@ -139,7 +139,7 @@ def test_it_samples_another_family_s_model_and_keeps_its_known_frames(kit: Kit) 
 @pytest.mark.parametrize(
     ("samples", "sentence"),
     [
-        (torch.zeros(1, 16, 3, 4, 4), f"has 16 channels, but this model takes {CHANNELS}.*another model's latent"),
+        (torch.zeros(1, 48, 3, 4, 4), f"has 48 channels, but this model takes {CHANNELS}.*another model's latent"),
         (torch.zeros(1, 4, 64, 64), f"has 4 channels, but this model takes {CHANNELS}"),
         (torch.zeros(1, CHANNELS, 0, 4, 4), "no frames"),
         (torch.full((1, CHANNELS, 2, 4, 4), float("nan")), "no numbers"),

@@ -87,12 +87,12 @@ def test_decoding_leaves_the_latent_and_earlier_pictures_alone(kit: Kit) -> None
     assert torch.equal(latent, before) and torch.equal(first, kept)
 
 
-def test_clip_text_encode_gives_49_states_with_the_pooled_text_last(kit: Kit) -> None:
+def test_clip_text_encode_gives_81_states_with_the_pooled_text_last(kit: Kit) -> None:
     import nodes
 
     for text in ("a red panda walks left to right", "", "a very long text " * 40, "一只红色的猫"):
         states, extra = nodes.CLIPTextEncode().encode(kit.clip, text)[0][0]
-        assert states.shape == (1, 49, 32)
+        assert states.shape == (1, 81, 32)
         assert torch.equal(extra["pooled_output"], states[:, -1])
 
 

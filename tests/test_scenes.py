@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("cv2", reason="the scene world needs opencv: pip install '.[training]'")
 
-from comfyui_spacetime.training.scenes.config import WorldConfig, full, nano
+from comfyui_spacetime.training.scenes.config import WorldConfig, full, nano, simple
 from comfyui_spacetime.training.scenes.draw import ABLE, draw_scene, held_out
 from comfyui_spacetime.training.scenes.nouns import GROUPS, NOUNS
 from comfyui_spacetime.training.scenes.scene import (
@@ -131,9 +131,9 @@ def test_scenes_make_sense():
                 assert actor.motions
 
 
-def test_a_nano_world_has_one_actor_and_no_events():
+def test_a_simple_world_has_one_actor_and_no_events():
     for seed in range(200):
-        (shot,) = draw_scene(seed, nano()).shots
+        (shot,) = draw_scene(seed, simple(nano())).shots
         (actor,) = shot.actors
         assert shot.event is None and actor.count == 1 and len(actor.motions) == len(shot.camera) == 1
 
@@ -141,7 +141,7 @@ def test_a_nano_world_has_one_actor_and_no_events():
 @pytest.mark.parametrize("by", ["noun", "motion", "facing"])
 def test_what_is_random_is_spread_alike_in_every_class(by):
     """Nothing but the named property tells classes apart: size, start and variant have the same mean in all of them."""
-    config = replace(nano(), nouns=("dog", "cow", "car"), motions=("still", "right", "jump"))
+    config = replace(simple(nano()), nouns=("dog", "cow", "car"), motions=("still", "right", "jump"))
     seen: dict[str, list[tuple[float, ...]]] = {}
     for seed in range(1500):
         shot = draw_scene(seed, config, "any").shots[0]

@@ -19,7 +19,11 @@ WAIT = 60_000
 NODE = "app.graph._nodes.find(n => n.type === 'SpacetimeStoryboard')"
 TEXT = f"{NODE}.widgets.find(w => w.name === 'storyboard').value"
 SHOWN = "() => [...document.querySelectorAll('.spacetime-shot .spacetime-words')].map(e => e.textContent)"
-FILM = ["Mia walks to the right in the snow", "Mia walks to the right at night", "a penguin jumps on the beach"]
+FILM = [
+    "Mia walks to the right in the forest in the snow",
+    "Mia walks to the right in the forest at night",
+    "a penguin jumps on the beach",
+]
 
 
 @pytest.fixture(scope="module", params=["classic", "vue"])
@@ -69,8 +73,8 @@ def test_the_end_of_a_shot_is_pulled(board: Any) -> None:
     drag(board, (box["x"] + box["width"] - 3, box["y"] + box["height"] / 2), box["width"] / 2)
     assert lines(board) == [
         "cast Mia: a red panda",
-        "0-3s: Mia walks to the right in the snow",
-        "3-5s: glide, Mia walks to the right at night",
+        "0-3s: Mia walks to the right in the forest in the snow",
+        "3-5s: glide, Mia walks to the right in the forest at night",
         "5-7s: cut, a penguin jumps on the beach",
     ]
     assert box_of(board, 0)["width"] == pytest.approx(1.5 * box_of(board, 1)["width"], rel=0.05)
@@ -83,8 +87,8 @@ def test_a_shot_is_dragged_to_another_place(board: Any) -> None:
     wait_for_shots(board, [FILM[2], FILM[0], FILM[1]])
     assert lines(board)[1:] == [
         "0-2s: a penguin jumps on the beach",
-        "2-4s: cut, Mia walks to the right in the snow",
-        "4-6s: glide, Mia walks to the right at night",
+        "2-4s: cut, Mia walks to the right in the forest in the snow",
+        "4-6s: glide, Mia walks to the right in the forest at night",
     ]
 
 
@@ -104,7 +108,7 @@ def test_shots_are_added_and_removed_and_the_node_stays(board: Any) -> None:
     wait_for_shots(board, FILM[1:])
     assert lines(board) == [
         "cast Mia: a red panda",
-        "0-2s: Mia walks to the right at night",
+        "0-2s: Mia walks to the right in the forest at night",
         "2-4s: cut, a penguin jumps on the beach",
     ]
     board.get_by_title("Add a shot after this one.").click()

@@ -39,7 +39,7 @@ def test_no_text_is_a_hole() -> None:
 
 def test_batches_are_padded_and_long_texts_cut() -> None:
     ids = TOKENIZER.batch(["a red panda", "snow " * 100, ""])
-    assert ids.shape == (3, 48)
+    assert ids.shape == (3, 80)
     assert ids[0, 3:].eq(PAD).all() and ids[1].ne(PAD).all() and ids[2].eq(PAD).all()
 
 
@@ -47,7 +47,7 @@ def test_states_end_with_the_mean_over_the_text_s_own_pieces() -> None:
     with torch.no_grad():
         ids = TOKENIZER.batch(["a red panda", ""])
         states = tiny_text()(ids)
-    assert states.shape == (2, 49, 32)
+    assert states.shape == (2, 81, 32)
     assert torch.allclose(states[0, -1], states[0, :3].mean(0), atol=1e-5)
     assert torch.count_nonzero(states[1, -1]) == 0
 

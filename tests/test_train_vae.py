@@ -70,3 +70,10 @@ def test_a_frozen_encoder_stays(small, tmp_path):
     begun, after = train_vae.VideoVAE(trained.config).encoder.state_dict(), trained.encoder.state_dict()
     assert all(torch.allclose(begun[name], after[name]) for name in begun)
     assert facts(latest(tmp_path / "frozen"))["freeze_encoder"] is True
+
+
+def test_a_halved_clip_is_half_as_wide_and_high_and_as_bright():
+    clip = torch.rand(2, 3, 3, 8, 12)
+    half = train_vae.halved(clip)
+    assert half.shape == (2, 3, 3, 4, 6) and half.mean() == pytest.approx(float(clip.mean()), abs=1e-5)
+    assert half[1, 2, 0, 0, 0] == pytest.approx(float(clip[1, 2, 0, :2, :2].mean()))

@@ -168,7 +168,7 @@ def test_an_image_vae_makes_a_clip_of_a_batch(kit, decode):
 @pytest.mark.parametrize(
     ("samples", "sentence"),
     [
-        (torch.zeros(1, 16, 3, 4, 4), f"The latent has 16 channels, but this VAE decodes {CHANNELS}"),
+        (torch.zeros(1, 48, 3, 4, 4), f"The latent has 48 channels, but this VAE decodes {CHANNELS}"),
         (torch.zeros(1, 4, 8, 8), f"The latent has 4 channels, but this VAE decodes {CHANNELS}"),
         (torch.zeros(1, CHANNELS, 0, 4, 4), "The latent has no frames"),
         (torch.zeros(1, 64, 100), "no latent of pictures or video"),

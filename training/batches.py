@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Batches for the transformer: clips of one shape and frame rate at a time (a bucket), about equally much work each.
 
-Sizes and lengths follow the run's stages, small and short first; short clips and images (one frame) are the
-beginnings of longer ones. Native sizes: each shape has buckets of its own, nothing is cropped or padded.
+Sizes and lengths follow the run's stages, small and short first; images (one frame), and clips of a length that none
+has, are the beginnings of longer ones. Native sizes: each shape has buckets of its own, nothing is cropped or padded.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..models.text import Tokenizer
-from .captions import misspell
 from .latents import Clips
 from .noise import Plan, plan
+from .scenes.captions import misspell
 from .settings import Stage, TrainDiT
 
 PIXELS = 16  # along one side of a latent position
@@ -87,6 +87,9 @@ class Batches:
         odds = {int(n): share for n, share in stage.frames.items() if int(n) <= longest and share > 0} or {1: 1.0}
         frames = int(rng.choice(list(odds), p=np.array(list(odds.values())) / sum(odds.values())))
         shapes = [s for s in sorted(self.clips) if s[0] >= frames]
+        if frames > 1:  # of what happens in a longer clip, its beginning may show half
+            length = min(s[0] for s in shapes)
+            shapes = [s for s in shapes if s[0] == length]
         smallest = min(h * w for _, h, w in shapes)
         limit = max((stage.side / PIXELS) ** 2, smallest)
         shapes = [s for s in shapes if s[1] * s[2] <= limit]

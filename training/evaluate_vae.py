@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from ..models.checkpoint import load_checkpoint
 from ..models.vae import VideoVAE
 from ..video.reader import read_frames
-from .assets import ROOT
-from .common import log, start
-from .evaluate import to_uint8
-from .world import draw_scene, render
+from .common import ROOT, log, start
+from .generator import to_uint8
+from .scenes.config import nano, simple
+from .scenes.draw import draw_scene
+from .scenes.render import render
 
 Frames = NDArray[np.uint8]
 
@@ -64,10 +65,10 @@ def score_scenes(vae: VideoVAE, count: int) -> dict[str, float]:
     sums = {"whole": [0.0, 0.0], "swept region": [0.0, 0.0], "sprite": [0.0, 0.0]}
     similar = []
     for i in range(count):
-        clip, cover = render(draw_scene(90_000_000 + i, "held out"), 256, 256, 17, 8.0)
+        clip, truth = render(draw_scene(90_000_000 + i, simple(nano()), "held out"), 256, 256, 17, 8.0)
         made = rebuild(vae, clip)
         error = squared_error(made, clip)
-        inside = cover > 127
+        inside = truth.cover > 127
         for name, where in (
             ("whole", np.ones_like(inside)),
             ("swept region", np.broadcast_to(inside.any(0), inside.shape)),

@@ -36,12 +36,13 @@ from .worlds import WORLDS, Texts, film
 SHAPES = (
     (160, 160, 17, 2),
     (256, 256, 17, 8),
-    (256, 256, 33, 4),
+    (256, 256, 33, 6),
     (352, 192, 17, 1),
     (192, 352, 17, 1),
     (288, 224, 17, 1),
     (224, 288, 17, 1),
     (352, 192, 33, 1),
+    (192, 352, 33, 1),
 )
 RATES = (8.0, 8.0, 8.0, 6.0, 12.0)
 SHARD = 64
@@ -151,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vae", type=Path, default=Path("runs/vae"))
     parser.add_argument("--out", type=Path, default=Path("runs/latents"))
-    parser.add_argument("--world", default="first", choices=WORLDS, help="what is rendered")
+    parser.add_argument("--world", default="nano", choices=WORLDS, help="what is rendered")
     parser.add_argument("--split", default="train")
     parser.add_argument("--first", type=int, default=0, help="number of the first shard")
     parser.add_argument("--shards", type=int, default=100)

@@ -29,7 +29,7 @@ def averaged(run: Path) -> tuple[Trained, dict[str, Any]]:
         raise RunError(f"{run} holds no saved step: train one with ./spacetime train dit --out {run}")
     about = facts(step)
     model = Trained(DiTConfig(**about["dit"]), TextConfig.from_dict(about["text"]))
-    return model, {"dit_steps": load_average(run, model), "world": about.get("world", "first")}
+    return model, {"dit_steps": load_average(run, model), "world": about.get("world", "nano")}
 
 
 def main() -> None:

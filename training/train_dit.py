@@ -33,8 +33,9 @@ from .parallel import Processes
 from .run import Part
 from .samples import film_strips
 from .saves import facts, latest
+from .scenes.words.vocabulary import vocabulary
 from .settings import SettingError, Settings, TrainDiT
-from .worlds import WORLDS, words
+from .worlds import check_world
 
 REFRESH = 300  # seconds after which a run by the clock looks for new shards
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)  # noise levels of the validation
@@ -153,7 +154,7 @@ def with_channels(model: Trained, config: DiTConfig, name: str) -> Trained:
 
 
 def build(settings: Settings, out: Path, start_from: Path | None = None, text: Path | None = None) -> Trained:
-    """The networks as a run begins: of its saved steps, of a published checkpoint, or new with the world's words."""
+    """The networks as a run begins: of its saved steps, of a published checkpoint, or new with the scenes' words."""
     step = latest(out)
     if step is not None:
         saved = TextConfig.from_dict(facts(step)["text"])
@@ -163,26 +164,23 @@ def build(settings: Settings, out: Path, start_from: Path | None = None, text: P
         if model.dit.config != settings.dit:
             model = with_channels(model, settings.dit, start_from.name)
         return model if text is None else with_text(model, settings, text)
-    if settings.train.dit.world not in WORLDS:
-        raise SettingError(f"train.dit.world = {settings.train.dit.world!r}: must be one of {', '.join(WORLDS)}")
+    check_world(settings.train.dit.world, "train.dit.world")
     torch.manual_seed(settings.train.dit.seed)
-    model = Trained(settings.dit, replace(settings.text, pieces=words(settings.train.dit.world)))
+    model = Trained(settings.dit, replace(settings.text, pieces=vocabulary()))
     return model if text is None else with_text(model, settings, text)
 
 
 def with_text(model: Trained, settings: Settings, text: Path) -> Trained:
-    """A transformer with the text encoder that train text wrote, which may know another world's words. Raises
-    SettingError."""
-    if settings.train.dit.world not in WORLDS:
-        raise SettingError(f"train.dit.world = {settings.train.dit.world!r}: must be one of {', '.join(WORLDS)}")
-    taught = Trained(model.dit.config, replace(settings.text, pieces=words(settings.train.dit.world)))
+    """A transformer with the text encoder that train text wrote, which may know other words. Raises SettingError."""
+    check_world(settings.train.dit.world, "train.dit.world")
+    taught = Trained(model.dit.config, replace(settings.text, pieces=vocabulary()))
     taught.dit.load_state_dict(model.dit.state_dict())
     try:
         taught.text.load_state_dict(load_file(text))
     except (RuntimeError, OSError, SafetensorError) as error:
         raise SettingError(
-            f"{text} is no text encoder of the world {settings.train.dit.world!r} and {settings.text.length} pieces; "
-            "give train text and train dit the same --set world=... and --set text.length=..."
+            f"{text} is no text encoder of the scene world and {settings.text.length} pieces; "
+            "give train text and train dit the same --config and --set text.length=..."
         ) from error
     return taught
 

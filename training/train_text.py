@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Teach the text encoder the world's words before the transformer needs them: ``./spacetime train text --minutes 2``.
 
-The encoder learns to tell what a scene's caption says (object, place, motion, camera ..., see facts.py), misspelt
+The encoder learns to tell what a scene's caption says (noun, place, motion, camera ..., see facts.py), misspelt
 ones and Chinese included. Minutes on one core, where the transformer's own loss takes hours to tell it "left" from
 "right".
 """
@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from ..models.text import TextConfig, TextEncoder, Tokenizer
 from .command import Command, run_command
 from .common import log
-from .facts import facts_of, told
+from .facts import FACTS, told
 from .run import Part, Run
-from .settings import SettingError, TrainText
-from .worlds import WORLDS, words
+from .scenes.words.vocabulary import vocabulary
+from .settings import TrainText
+from .worlds import check_world
 
 UNSAID = -100  # what cross_entropy ignores
 
@@ -31,10 +32,10 @@ UNSAID = -100  # what cross_entropy ignores
 class Reader(nn.Module):
     """The text encoder and one linear layer on the pooled text for every fact."""
 
-    def __init__(self, config: TextConfig, facts: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.text = TextEncoder(config).initialise()
-        self.out = nn.ModuleDict({name: nn.Linear(config.dim, len(values)) for name, values in facts.items()})
+        self.out = nn.ModuleDict({name: nn.Linear(config.dim, len(values)) for name, values in FACTS.items()})
 
     def forward(self, ids: Tensor) -> dict[str, Tensor]:
         """Return the logits by fact."""
@@ -50,7 +51,7 @@ def caption_batch(
     texts, said = zip(*(told(world, seed * 1024 + i, split, rng) for i in range(count)), strict=True)
     right = {
         name: torch.tensor([values.index(says[name]) if name in says else UNSAID for says in said])
-        for name, values in facts_of(world).items()
+        for name, values in FACTS.items()
     }
     return tokenizer.batch(list(texts)), right
 
@@ -89,7 +90,7 @@ class TextPart(Part):
 
     def about(self) -> dict[str, Any]:
         """The encoder's config and the facts."""
-        facts = {name: list(values) for name, values in facts_of(self.options.world).items()}
+        facts = {name: list(values) for name, values in FACTS.items()}
         return {"text": self.module.text.config.to_dict(), "facts": facts}
 
 
@@ -104,11 +105,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _prepare(command: Command) -> TextPart:
     options = command.settings.train.text
-    if options.world not in WORLDS:
-        raise SettingError(f"train.text.world = {options.world!r}: must be one of {', '.join(WORLDS)}")
+    check_world(options.world, "train.text.world")
     torch.manual_seed(options.seed)
-    config = replace(command.settings.text, pieces=words(options.world))
-    return TextPart(options, Reader(config, facts_of(options.world)))
+    config = replace(command.settings.text, pieces=vocabulary())
+    return TextPart(options, Reader(config))
 
 
 def _finish(run: Run) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,8 +25,9 @@ from .grow import grow
 from .parallel import Processes
 from .run import Part
 from .samples import strip
+from .scenes.render import render
 from .settings import TrainVAE
-from .worlds import picture
+from .worlds import scene_of
 
 # (width, height, frames, clips in a batch of one process, side of the square cut around the sprite or 0, how often)
 BUCKETS = (
@@ -52,16 +54,17 @@ def batch(
 ) -> tuple[Tensor, Tensor]:
     """Render clips (B, F, 3, H, W) in -1..1 and the sprites' coverage (B, F, 1, H, W) in 0..1.
 
-    ``worlds`` are the odds of each world (else the first). The background is soon learnt: with ``crop`` only a square
-    of that side around each sprite's path is kept.
+    ``worlds`` are the odds of each world (else nano alone). The background is soon learnt: with ``crop`` only a
+    square of that side around each sprite's path is kept.
     """
     rng = np.random.default_rng(seed)
-    names, odds = zip(*(worlds or {"first": 1.0}).items(), strict=True)
+    names, odds = zip(*(worlds or {"nano": 1.0}).items(), strict=True)
     videos, covers = [], []
     for i in range(clips):
         fps = float(rng.choice([6, 8, 8, 12]))
         world = str(rng.choice(names, p=np.array(odds) / sum(odds)))
-        video, cover = picture(world, seed * 16 + i, split, width, height, frames, fps)
+        video, truth = render(scene_of(world, seed * 16 + i, split), width, height, frames, fps)
+        cover = truth.cover
         if crop:
             rows, columns = _around(cover, crop, rng)
             video, cover = video[:, rows, columns], cover[:, rows, columns]
@@ -93,6 +96,11 @@ def reconstruction_loss(made: Tensor, real: Tensor, cover: Tensor, emphasis: flo
         inner = weight.narrow(dim, 1, weight.shape[dim] - 1)
         loss = loss + (inner * error.diff(dim=dim).abs()).sum()
     return loss / error.numel()
+
+
+def halved(x: Tensor) -> Tensor:
+    """A clip or latent (B, ., ., H, W) at half its size."""
+    return F.avg_pool2d(x.flatten(0, 2)[:, None], 2)[:, 0].unflatten(0, x.shape[:3])
 
 
 @torch.no_grad()
@@ -134,6 +142,8 @@ class VAEPart(Part):
             if self.options.freeze_encoder:
                 self.module.scale.eval()
             z = self.module.encode(video.transpose(1, 2))
+            if not self.options.freeze_encoder and rng.random() < self.options.halved:
+                z, video, cover = halved(z), halved(video), halved(cover)
             noise = self.options.latent_noise * torch.rand(clips, 1, 1, 1, 1).to(z.device)
             made = self.module.decode(z + noise * torch.randn_like(z))
         made = made.transpose(1, 2).float().contiguous()

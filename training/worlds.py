@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where rendered training clips come from: the first, small world (world.py), or scenes/, narrow or in full.
+"""Where rendered training clips come from: the scene world, a little of everything ("nano") or all ("full").
 
-One function films a clip with its captions and one names the words; latents and training need no more of a world.
+One function films a clip with its captions; latents and training need no more of a world.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from . import captions as first_captions
-from . import world as first
-from .scenes import captions, config, draw, render
-from .scenes.words.vocabulary import vocabulary
+from .scenes import captions
+from .scenes.config import CONFIGS
+from .scenes.draw import draw_scene
+from .scenes.render import render
+from .scenes.scene import Scene
+from .settings import SettingError
 
 Texts = dict[str, list[str]]  # captions of the "clip" and, where there are any, of its first "image"
-WORLDS = ("first", *config.CONFIGS)
+WORLDS = tuple(CONFIGS)
 CAPTIONS = 8  # of each clip; half as many of its first frame
 
 
@@ -30,33 +32,22 @@ class Footage:
     texts: Texts
 
 
-def picture(
-    world: str, seed: int, split: str, width: int, height: int, frames: int, fps: float
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A clip and where something moves in it, as :func:`film`, without captions."""
-    if world == "first":
-        return first.render(first.draw_scene(seed, split), width, height, frames, fps)
-    drawn = draw.draw_scene(seed, config.CONFIGS[world](), split)
-    video, truth = render.render(drawn, width, height, frames, fps)
-    return video, truth.cover
+def scene_of(world: str, seed: int, split: str) -> Scene:
+    """The scene of a seed; ``split`` is "train", "held out", whose combinations are never trained, or "any"."""
+    return draw_scene(seed, CONFIGS[world](), split)
 
 
 def film(world: str, seed: int, split: str, width: int, height: int, frames: int, fps: float) -> Footage:
-    """Render the scene of a seed; ``split`` is "train" or "held out", whose combinations are never trained."""
-    rng = np.random.default_rng([seed, 3])
-    if world == "first":
-        scene = first.draw_scene(seed, split)
-        clip = [first_captions.caption(scene, rng) for _ in range(CAPTIONS)]
-        image = [first_captions.image_caption(scene, rng) for _ in range(CAPTIONS // 2)]
-        return Footage(*first.render(scene, width, height, frames, fps), {"clip": clip, "image": image})
-    drawn = draw.draw_scene(seed, config.CONFIGS[world](), split)
-    video, truth = render.render(drawn, width, height, frames, fps)
-    clip = [captions.caption(drawn, rng).text for _ in range(CAPTIONS)]
-    languages = ["zh" if rng.random() < 0.25 else "en" for _ in range(CAPTIONS // 2)]
-    image = [captions.image_caption(drawn, rng, language) for language in languages]
+    """Render the scene of a seed with its captions; ``split`` as for :func:`scene_of`."""
+    rng, scene = np.random.default_rng([seed, 3]), scene_of(world, seed, split)
+    video, truth = render(scene, width, height, frames, fps)
+    clip = [captions.caption(scene, rng).text for _ in range(CAPTIONS)]
+    languages = ["zh" if rng.random() < captions.CHINESE else "en" for _ in range(CAPTIONS // 2)]
+    image = [captions.image_caption(scene, rng, language) for language in languages]
     return Footage(video, truth.cover, {"clip": clip, "image": image})
 
 
-def words(world: str) -> tuple[str, ...]:
-    """The pieces of a world's captions, for the text encoder."""
-    return first_captions.vocabulary() if world == "first" else vocabulary()
+def check_world(name: str, where: str) -> None:
+    """Raise SettingError if the setting ``where`` names no world."""
+    if name not in WORLDS:
+        raise SettingError(f"{where} = {name!r}: must be one of {', '.join(WORLDS)}")

@@ -9,12 +9,12 @@ import sys
 import cv2
 
 from ...models.checkpoint import CheckpointError
-from ..assets import ROOT
+from ..common import ROOT
 from ..parallel import join
 from ..saves import RunError
 from .options import Options, read_options
 from .plan import Plan
-from .table import Row, markdown, write_json
+from .table import Row, markdown, read_card, write_card, write_json
 from .work import work, work_together
 
 
@@ -24,6 +24,14 @@ def evaluate(options: Options, arguments: list[str]) -> list[Row]:
     program = [sys.executable, "-P", str(ROOT / "host" / "entry.py"), "training.evaluation.command", *arguments]
     helpers = [[*program, "--part", str(number)] for number in range(1, options.processes)]
     return plan.rows(work_together(plan.tasks(), helpers, "evaluate"))
+
+
+def told(options: Options) -> str:
+    """How a table was made, in a sentence."""
+    return (
+        f"`{options.checkpoint.name}`, world {options.world}, {options.samples} samples a row, "
+        f"{options.rollouts} roll-outs, {options.steps} steps, guidance {options.guidance:g}."
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,6 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
         if options.part is not None:
             work(Plan(options).tasks(), options.part)
             return
+        if options.card:
+            read_card(options.card)  # better now than after an hour
         rows = evaluate(options, words)
     except (CheckpointError, RunError) as error:
         sys.exit(f"spacetime: {error}")
@@ -47,6 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
             "guidance": options.guidance,
         }
         write_json(options.json, rows, about)
+    if options.card:
+        write_card(options.card, f"{told(options)}\n\n{markdown(rows)}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ...models.edits.seam import Residual, to_picture
 from ...models.edits.segments import encode_segment
 from ...models.edits.timeline import Timeline
 from ...models.flow import guided, sample, schedule, token_shift
-from ..evaluate import Generator, to_uint8
+from ..generator import Generator, to_uint8
 from ..judges.motion import jumps
 from ..judges.nets import Judge
 from ..judges.sight import Sight

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...models.vae import TIME
-from ..evaluate import Generator
+from ..generator import Generator
 from ..scenes.config import WorldConfig
 from ..scenes.nouns import NOUNS
 from ..scenes.render import render, split

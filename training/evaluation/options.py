@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..assets import ROOT
+from ..common import ROOT
 from ..judges.nets import WEIGHTS
 from ..scenes.config import CONFIGS
 
@@ -41,6 +41,7 @@ class Options:
     judge: Path
     references: Path | None
     json: Path | None
+    card: Path | None
     work: Path
     processes: int
     part: int | None  # of several processes, the number of this one; None in the first
@@ -58,6 +59,7 @@ def read_options(arguments: list[str] | None) -> Options:
     add = parser.add_argument
     add("--quick", action="store_true", help=f"{QUICK} samples a row and no roll-outs, for a first look")
     add("--json", type=Path, help="write the table here, too")
+    add("--card", type=Path, metavar="FILE", help="put it into a model card, between its two lines for it")
     add("--world", choices=tuple(CONFIGS), default="nano", help="whose held-out prompts to ask for (nano)")
     add("--checkpoint", type=Path, default=ROOT / "weights" / "spacetime-nano.safetensors")
     add("--samples", type=int, help=f"prompts for a row ({SAMPLES})")
@@ -76,8 +78,10 @@ def read_options(arguments: list[str] | None) -> Options:
     for name in ("samples", "rollouts", "steps", "processes"):
         if getattr(o, name) is not None and getattr(o, name) < (name != "rollouts"):
             parser.error(f"--{name} {getattr(o, name)}: must be at least 1")
+    if o.card and (o.rows or o.quick or o.renders):
+        parser.error("--card takes the whole table: leave out --rows, --quick and --renders")
     return Options(
         o.checkpoint, o.world, o.samples or (QUICK if o.quick else SAMPLES),
         (0 if o.quick else ROLLOUTS) if o.rollouts is None else o.rollouts, o.steps, o.guidance, o.quick, o.renders,
-        tuple(o.rows), tuple(o.clips), o.judge, o.references, o.json, o.work, o.processes, o.part,
+        tuple(o.rows), tuple(o.clips), o.judge, o.references, o.json, o.card, o.work, o.processes, o.part,
     )  # fmt: skip

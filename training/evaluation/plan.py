@@ -4,20 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...models.checkpoint import Checkpoint, load_checkpoint
+from ...models.checkpoint import load_checkpoint
 from ...models.vae import VideoVAE
-from ..assets import ROOT
-from ..evaluate import Generator
+from ..common import ROOT
+from ..generator import Generator
 from ..judges.nets import Judge, load_judge
-from ..scenes.config import CONFIGS, WorldConfig
-from ..worlds import words
+from ..scenes.config import CONFIGS
 from . import ask, joins, reconstruction
 from .joins import Filler, ModelFiller
 from .makers import Model, Renders
@@ -26,32 +25,6 @@ from .prompts import NEEDS, Prompt, draw_prompts
 from .questions import QUESTIONS, Question
 from .table import Row, read_references, share_row
 from .work import Task, fingerprint
-
-SHARED_PLACES = ("meadow", "beach", "desert", "forest", "city")  # of the first world and of scenes/
-FIRST = "was trained in the first world (training/world.py)"
-# What a checkpoint of the first world cannot have, and why.
-NOT_FIRST = {
-    "place": f"the checkpoint {FIRST}, whose places are painted otherwise than the judge has learnt",
-    "light": f"the checkpoint {FIRST}: night is a place there",
-    "weather": f"the checkpoint {FIRST}: snow is a place there",
-    "English prompts": f"the checkpoint {FIRST}; its places cannot be judged",
-    "Chinese prompts": f"the checkpoint {FIRST}; its places cannot be judged",
-    "free wording": f"the checkpoint {FIRST}; its places cannot be judged",
-}
-
-
-def trained_in(checkpoint: Checkpoint) -> str:
-    """Whose captions a checkpoint's text encoder knows: "first" for the first world, else "scenes"."""
-    info, config = checkpoint.info or {}, checkpoint.text_config
-    if "world" in info:
-        return "first" if info["world"] == "first" else "scenes"
-    return "first" if config is not None and config.pieces == words("first") else "scenes"
-
-
-def restrict_to_first(world: WorldConfig) -> WorldConfig:
-    """The part of a world's config of which the first world has words."""
-    places = tuple(p for p in world.places if p in SHARED_PLACES)
-    return replace(world, places=places, lights=("day",), weathers=("clear",), looks=("natural",), colour=0.0)
 
 
 def once(prompts: ask.Prompts) -> ask.Prompts:
@@ -72,14 +45,14 @@ class Plan:
         o = self.options
         self.judge: Judge = load_judge(o.judge)
         self.checkpoint = None if o.renders else load_checkpoint(o.checkpoint)
-        self.first = self.checkpoint is not None and trained_in(self.checkpoint) == "first"
-        self.world = restrict_to_first(CONFIGS[o.world]()) if self.first else CONFIGS[o.world]()
+        self.world = CONFIGS[o.world]()
         self.references_known = None if o.references is None else read_references(o.references)
         text = None if self.checkpoint is None else self.checkpoint.text_config
         self.limit = 80 if text is None else text.length
         chosen = [q for q in QUESTIONS if o.wants(q.row)]
-        self.reasons = {q: self._reason(q) for q in chosen}
-        asked = [q for q in QUESTIONS if not self._reason(q)]  # of all rows: a row's prompts are always the same
+        lacking = {q: NEEDS[q.need].lacks(self.world) for q in QUESTIONS}
+        self.reasons = {q: lacking[q] for q in chosen}
+        asked = [q for q in QUESTIONS if not lacking[q]]  # of all rows: a row's prompts are always the same
         drawn = ask.draw_all(asked, self.world, o.samples, self.limit)
         self.prompts = {q: own for q, own in drawn.items() if own and o.wants(q.row)}
         for q in chosen:
@@ -98,10 +71,6 @@ class Plan:
             models = sorted((ROOT / "models").rglob("*.py"))
             key = fingerprint(*common, *models, o.checkpoint, o.steps, o.guidance)
             self.own = o.work / f"{o.checkpoint.stem}-{key}"
-
-    def _reason(self, q: Question) -> str:
-        """Why a row cannot be had, or nothing."""
-        return (NOT_FIRST.get(q.row, "") if self.first else "") or NEEDS[q.need].lacks(self.world)
 
     @cached_property
     def _model(self) -> Model:
@@ -159,8 +128,6 @@ class Plan:
             rows += joins.drift_rows(own if self.checkpoint else None, references, DRIFT, self.world)
         else:
             rows += [Row(f"drift over {s} s", note="absent: no roll-outs in this run, see --rollouts") for s in DRIFT]
-        if self.first:
-            rows = [_not_judged(r) if "content" in r.row or "drift" in r.row else r for r in rows]
         if self.sizes:
             rows += reconstruction.size_rows(own, self.sizes)
             rows += reconstruction.clip_rows(own, self.options.clips)
@@ -194,10 +161,6 @@ def _same(filler: Filler) -> Filler:
 def _truths(references: Mapping[str, Any]) -> dict[str, Any]:
     """The results of operations with the truth alone."""
     return {t: {"truth": r["truth"]} for t, r in references.items() if isinstance(r, dict) and "truth" in r}
-
-
-def _not_judged(row: Row) -> Row:
-    return Row(row.row, note=f"absent: {NOT_FIRST['place']}")
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..scenes.captions import dense, free_wording
-from ..scenes.config import WorldConfig
+from ..scenes.config import LESS_USUAL, WorldConfig
 from ..scenes.draw import draw_scene
 from ..scenes.nouns import NOUNS
 from ..scenes.scene import Scene
@@ -24,7 +24,7 @@ MEASURED = ("still", "pan right", "pan left", "tilt up", "tilt down", "zoom in",
 LASTING = ("strokes", "bites", "goes out", "is lit", "shatters")
 # Nothing but the first actor, its motion, the place and the camera; every class about as often as any other.
 PLAIN: dict[str, Any] = {
-    **dict.fromkeys(("two_moves", "two_motions", "relation", "several", "event", "look", "cut"), 0.0),
+    **dict.fromkeys(LESS_USUAL, 0.0),
     **{"plain_light": 0.0, "plain_weather": 0.0, "moving_camera": 0.8},
 }
 
@@ -165,13 +165,23 @@ NEEDS: dict[str, Need] = {
         kinds=lambda config: len(config.cameras),
         shared=True,
     ),
-    "look": Need({"look": 6 / 7}, lacks=_without("looks", "one look only")),
+    "look": Need(
+        {"look": lambda world: 1 - 1 / len(world.looks)},
+        lacks=_without("looks", "one look only"),
+        kind=lambda scene: scene.look,
+        kinds=lambda config: len(config.looks),
+    ),
     "colour": Need(
         {"colour": 1.0, "nouns": _coloured},
         lambda scene: scene.shots[0].actors[0].colour is not None,
         lambda world: "" if world.colour else "things of this world have their own colours only",
     ),
-    "count": Need({"several": 0.8}, lacks=_without("counts", "one of each thing only")),
+    "count": Need(
+        {"several": lambda world: 1 - 1 / len(world.counts)},
+        lacks=_without("counts", "one of each thing only"),
+        kind=lambda scene: str(scene.shots[0].actors[0].count),
+        kinds=lambda config: len(config.counts),
+    ),
     "relation": Need(
         {"relation": 1.0},
         lambda scene: scene.shots[0].actors[-1].relation in ("left of", "right of"),

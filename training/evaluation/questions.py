@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..judges.motion import jumps, misfit
+from ..judges.motion import cuts, misfit
 from ..judges.nets import NAMES
-from ..judges.sight import Sight, Spot
+from ..judges.sight import COMPARED, Sight, Spot
 from ..scenes.config import WorldConfig
 from ..scenes.nouns import NOUNS
 from ..scenes.render import split
@@ -23,6 +23,7 @@ from .prompts import DIRECTIONS, MEASURED
 
 SAME_COLOURS = 16.0  # distance of mean colours (CIELAB) up to which a thing is the same
 AWAY, HIDDEN = 0.7, 0.7  # of its usual likeness at most that is seen of a thing when it is away, or behind something
+SOUGHT = 6  # frames of a part in which a thing is looked for
 CHANGED = 14.0  # grey levels by which an event changes what it happens to
 KEPT = 0.6  # of that change that is still seen at the end
 
@@ -118,8 +119,9 @@ def _alike(noun: str, world: WorldConfig) -> list[str]:
 
 
 def _is_seen(sight: Sight, noun: str, world: WorldConfig, first: int, end: int) -> list[Spot]:
-    """Where a noun is seen in a part of the clip; empty if what is most like it there is another."""
-    spots = sight.spotted(noun, first, end)
+    """Where a noun is seen best in a part of the clip; empty if what is most like it there is another."""
+    every = sorted(sight.spotted(noun, first, end, SOUGHT), key=lambda spot: -spot.alike)
+    spots = sorted(every[:COMPARED], key=lambda spot: spot.frame)
     named = sight.shapes([(s.frame, s.thing) for s in spots]).noun(_alike(noun, world))
     return spots if named == noun else []
 
@@ -171,26 +173,24 @@ def _lasting(sight: Sight, scene: Scene, world: WorldConfig) -> float:
     pictures = np.stack(soft).astype(np.float32)
     first, last = np.median(pictures[:3], 0), np.median(pictures[-3:], 0)
     differing = np.abs(last - first).max(-1)
-    small = np.sort(differing.ravel())[-40]  # what changes is small
-    change = differing[differing >= small].mean()
-    late = np.abs(pictures[-max(3, len(pictures) // 5) :] - last).max(-1).reshape(-1, differing.size)
-    steady = np.sort(late, 1)[:, -40:].mean()
+    there = differing >= np.sort(differing.ravel())[-40]  # what changes is small
+    change = differing[there].mean()
+    unsteady = np.abs(pictures[-max(3, len(pictures) // 5) :] - last).max(-1)[:, there].mean()
     actor, event = scene.shots[0].actors[0], scene.shots[0].event
     named = bool(_is_seen(sight, actor.noun, world, 0, len(pictures) // 3))
-    brighter = float((last - first)[differing >= small].mean()) > 0
-    flame = {"goes out": not brighter, "is lit": brighter}.get(event.kind if event else "", True)
-    return float(named and flame and change > CHANGED and steady < (1 - KEPT) * change)
+    red, _, blue = (last - first)[there].mean(0)  # a flame is darker than the sky, but always warmer
+    flame = {"goes out": red < blue, "is lit": red > blue}.get(event.kind if event else "", True)
+    return float(named and flame and change > CHANGED and unsteady < (1 - KEPT) * change)
 
 
 def _shots(sight: Sight, scene: Scene, world: WorldConfig) -> float:
     """As many cuts as asked for, and the same character in every shot."""
     count, asked = len(sight.clip), len(scene.shots) - 1
-    steps = jumps(sight.clip)
-    cuts = [int(k) + 1 for k in np.flatnonzero(steps > 4 * np.median(steps) + 4)]
-    edges = [0, *cuts, count] if len(cuts) == asked else [a for a, _ in split(scene, count)] + [count]
+    found = cuts(sight.clip)
+    edges = [0, *found, count] if len(found) == asked else [a for a, _ in split(scene, count)] + [count]
     noun = scene.shots[0].actors[0].noun
     same = all(_is_seen(sight, noun, world, first, end) for first, end in pairwise(edges))
-    return float(len(cuts) == asked and same)
+    return float(len(found) == asked and same)
 
 
 def facts(sight: Sight, scene: Scene, world: WorldConfig) -> float:

@@ -16,6 +16,7 @@ from .intervals import mean_and_interval
 
 PERCENT = "%"
 SURE = 0.97  # a judge counts that reads so many renders right
+CARD = ("<!-- table of ./spacetime evaluate -->", "<!-- end of the table -->")
 MARGIN = 0.10  # and on its control comes no further above chance
 
 
@@ -108,6 +109,26 @@ def markdown(rows: Sequence[Row]) -> str:
         if row.note:
             notes.append(f"- {row.row}: {row.note}")
     return "\n".join(lines + (["", *notes] if notes else []))
+
+
+def read_card(path: Path) -> tuple[str, str]:
+    """What stands before and behind the table in a Markdown file, the two lines CARD included. Raises RunError."""
+    try:
+        before, begin, rest = path.read_text(encoding="utf-8").partition(CARD[0])
+    except (OSError, UnicodeError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    _, end, after = rest.partition(CARD[1])
+    if not begin or not end:
+        raise RunError(f"{path} has no place for the table: two lines, {CARD[0]} and {CARD[1]}")
+    return before + begin, end + after
+
+
+def write_card(path: Path, table: str) -> None:
+    """Put the table between the two lines CARD of a Markdown file, in place of what is there. Raises RunError."""
+    before, after = read_card(path)
+    scratch = path.with_name(path.name + ".tmp")
+    scratch.write_text(f"{before}\n\n{table}\n\n{after}", encoding="utf-8")
+    os.replace(scratch, path)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -24,8 +24,7 @@ from torch import Tensor
 
 from ...models.checkpoint import load_checkpoint
 from ...models.vae import TIME, VideoVAE
-from ..assets import ROOT
-from ..common import log, start
+from ..common import ROOT, log, start
 from ..latents import SHARD, Texts, average_vae, latent_cover, write_shard
 from .clips import Clip, Options, read_clips
 from .filters import FILTERS

@@ -52,7 +52,7 @@ def config_of(world: str) -> WorldConfig:
     config = CONFIGS[world]()
     more = tuple(m for m in TURNING if m in config.motions)
     config = replace(config, motions=(*config.motions, *more, *more))
-    return replace(config, relation=0.2, several=0.3, event=0.3, look=0.3, cut=0.0) if world == "full" else config
+    return replace(config, relation=0.2, several=0.25, event=0.5, look=0.3, cut=0.0)
 
 
 def moved(scene: Scene, to: Scene) -> Scene:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +29,9 @@ STILL = ("still",)
 CALM = 8.0  # squared error a frame up to which what no motion explains is standing still
 STRETCHING = ("stretch", "fall over")  # change how slender a thing is
 BOTH_WAYS = ("fall over", "back and forth", "flip")  # to where it looks
+# Of a cut: cells a side, frames before and after, how far it stands out; grey levels that are seen, and in which share
+# of the cells.
+CELLS, AROUND, SUDDEN, SEEN, MOST = 12, 5, 1.4, 4, 0.5
 CAMERA_TOLERANCE = np.array([0.03, 0.03, 0.04])
 
 
@@ -107,3 +111,16 @@ def camera_course(moves: tuple[str, ...], frames: int, fps: float) -> Floats:
 def jumps(clip: NDArray[np.uint8]) -> Floats:
     """The mean difference between neighbouring frames, in grey levels: (F - 1,)."""
     return np.array([float(np.abs(b.astype(np.int16) - a).mean()) for a, b in pairwise(clip)])
+
+
+def cuts(clip: NDArray[np.uint8]) -> list[int]:
+    """The frames with which a new shot begins: most of the picture changes, and more than at any time near.
+
+    Cells of a twelfth of the frame are compared, so that neither falling snow nor a fast thing is a cut. Shots are
+    longer than AROUND frames.
+    """
+    small = np.stack([cv2.resize(f, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for f in clip]).astype(np.int16)
+    changes = np.abs(np.diff(small, axis=0))
+    steps, share = changes.mean((1, 2, 3)), (changes.max(3) > SEEN).mean((1, 2))
+    near = [np.r_[steps[max(0, k - AROUND) : k], steps[k + 1 : k + 1 + AROUND]] for k in range(len(steps))]
+    return [k + 1 for k, others in enumerate(near) if share[k] > MOST and steps[k] > SUDDEN * max([0, *others])]

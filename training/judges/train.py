@@ -23,12 +23,13 @@ from ..common import log
 from ..parallel import join, leave
 from ..run import Part, Run
 from ..saves import RunError
+from ..scenes.config import CONFIGS
 from ..scenes.sprites import blob
 from ..settings import Schedule, SettingError
 from . import lessons
 from .nets import NAMES, PER_CELL, SCENERY, Judge, counted, load_judge, save_judge
 
-WORLDS = {"nano": 0.6, "full": 0.4}
+WORLDS = {"nano": 0.8, "full": 0.2}
 CLIPS, CROPS = 16, 128  # in a batch
 NETWORKS = ("finder", "namer", "scenery", "tint")
 
@@ -129,11 +130,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--steps", type=int, default=0, help="train for so many steps instead")
     parser.add_argument("--out", type=Path, default=Path("runs/judge"))
-    parser.add_argument("--world", choices=("nano", "full", "both"), default="both", help="whose scenes it sees")
+    parser.add_argument("--world", choices=(*CONFIGS, "mixed"), default="mixed", help="whose scenes it sees")
     parser.add_argument("--start-from", type=Path, help="begin with a trained judge's weights")
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=NETWORKS, help="networks that learn (all)")
     options = parser.parse_args(arguments)
-    worlds = WORLDS if options.world == "both" else {options.world: 1.0}
+    worlds = WORLDS if options.world == "mixed" else {options.world: 1.0}
     cv2.setNumThreads(1)
     try:
         processes = join()

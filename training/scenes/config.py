@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from .nouns import NOUNS
 from .scene import CAMERAS, EVENTS, LIGHTS, LOOKS, MOTIONS, PLACES, WEATHERS
+
+LESS_USUAL = ("two_moves", "two_motions", "relation", "several", "event", "look", "cut")
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,30 @@ class WorldConfig:
 
 
 def nano() -> WorldConfig:
-    """A world that a CPU can learn: sixteen nouns, seven places, ten motions, five camera moves, one actor."""
+    """A world that a CPU can learn, with a little of all that there is: nothing that is measured is missing in it."""
     return WorldConfig(
         nouns=(
             *("red panda", "dog", "horse", "cow", "elephant", "giraffe", "rabbit", "turtle", "duck", "penguin"),
-            *("dinosaur", "butterfly", "car", "bus", "helicopter", "balloon"),
+            *("dinosaur", "butterfly", "car", "bus", "helicopter", "balloon", "apple", "doughnut", "candle"),
         ),
         places=("meadow", "beach", "desert", "mountains", "forest", "city", "farm"),
         motions=("still", "right", "left", "up", "down", "jump", "closer", "away", "spin", "sway"),
         cameras=("still", "pan right", "pan left", "zoom in", "zoom out"),
         lights=("day", "night"),
         weathers=("clear", "snow"),
+        looks=("natural", "black-and-white film", "pencil", "neon"),
+        events=("passes behind", "leaves and returns", "bites", "is lit"),
+        counts=(1, 2, 3),
         plain_light=0.5,
         plain_weather=0.6,
+        two_moves=0.15,
+        two_motions=0.2,
+        relation=0.12,
+        several=0.15,
+        event=0.2,
+        colour=0.5,
+        look=0.15,
+        cut=0.1,
     )
 
 
@@ -105,6 +118,11 @@ def full() -> WorldConfig:
         look=0.25,
         cut=0.12,
     )
+
+
+def simple(config: WorldConfig) -> WorldConfig:
+    """A config without all that is less usual: one thing, one motion, one camera move, and nothing happens."""
+    return replace(config, **dict.fromkeys(LESS_USUAL, 0.0))  # type: ignore[arg-type]
 
 
 CONFIGS = {"nano": nano, "full": full}

@@ -20,7 +20,7 @@ from .scene import INDOORS, PLACES, TRAVELS, Actor, Event, Scene, Shot
 
 SPLITS = ("train", "held out", "any")
 IN_PLACE = ("still", "jump", "spin", "sway", "stretch", "shake", "flip")  # keep left what is left
-TRIES = 400
+TRIES = 4000  # two or three shots that all show held-out combinations are one scene in a thousand
 _T = TypeVar("_T")
 # Which nouns an event can happen to; others happen to all.
 ABLE: dict[str, tuple[str, ...]] = {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetches the pictures of the scene world, as training.assets does: one npm package, its checksum known.
+"""Fetches the pictures of the scene world: MIT-licensed emoji from one npm package, its checksum known.
 
-It is the first step of ``./spacetime train``, called ``sprites``.
+Package: @lobehub/fluent-emoji-3d 1.1.0 (MIT; Microsoft's Fluent Emoji), 256 x 256 RGBA pictures. It is the first step
+of ``./spacetime train``, called ``sprites``.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from ..assets import PACKAGE, SHA256, sprite_folder
 from .nouns import NOUNS
-from .sprites import SCENERY
+from .sprites import SCENERY, sprite_folder
+
+PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
+SHA256 = "c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58"
 
 
 def codes() -> tuple[str, ...]:

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..assets import red_panda, sprite_folder
+from ..common import ROOT
 from .nouns import NOUNS
 
 SIDE = 256  # pixels of a sprite's picture
@@ -62,6 +64,11 @@ DULL = {
 }
 
 
+def sprite_folder() -> Path:
+    """Where the pictures lie: ``$SPACETIME_SPRITES``, else ``runs/sprites`` in the tree."""
+    return Path(os.environ.get("SPACETIME_SPRITES") or ROOT / "runs" / "sprites")
+
+
 @lru_cache(maxsize=256)
 def picture(code: str) -> Picture:
     """The picture of a code point, (256, 256, 4) RGBA of straight alpha. Do not write into it."""
@@ -81,6 +88,23 @@ def sprite(noun: str, colour: str | None = None) -> Picture:
     if kind.turn:
         pixels = turned(pixels, kind.turn)
     return pixels if colour is None else recolour(pixels, colour)
+
+
+def red_panda(skunk: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Recolour the skunk: rust coat, cream stripe, dark legs and a ringed tail, as a red panda has them."""
+    rgb, alpha = skunk[..., :3].astype(np.float32) / 255, skunk[..., 3:]
+    luminance = rgb.mean(-1, keepdims=True)
+    y, x = np.mgrid[0:256, 0:256].astype(np.float32)[:, :, :, None] / 256
+    light = np.clip((luminance - 0.45) / 0.25, 0, 1)
+    coat = np.array([0.80, 0.36, 0.13], np.float32) * (0.75 + luminance * 1.1)
+    dark = np.array([0.22, 0.11, 0.09], np.float32) * (0.8 + luminance)
+    legs = np.clip((y - 0.76) / 0.06, 0, 1)
+    rings = 0.55 * (np.sin((x * 0.9 - y * 0.35) * 62) > 0.1) * ((y < 0.36) & (x > 0.30))
+    coat = coat * (1 - legs) + dark * legs
+    coat = coat * (1 - rings) + np.array([0.55, 0.20, 0.08], np.float32) * rings
+    cream = np.array([0.99, 0.91, 0.78], np.float32)
+    out = coat * (1 - light) + cream * light
+    return np.concatenate([(np.clip(out, 0, 1) * 255).astype(np.uint8), alpha], -1)
 
 
 def turned(pixels: Picture, degrees: float) -> Picture:

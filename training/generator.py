@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A checkpoint that makes clips in plain PyTorch, without a host: for evaluations and measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..models.checkpoint import Checkpoint
+from ..models.dit import SpacetimeDiT
+from ..models.flow import guided, sample, schedule, token_shift
+from ..models.text import TextEncoder, Tokenizer
+from ..models.vae import VideoVAE
+
+
+@dataclass
+class Generator:
+    """The networks of a checkpoint."""
+
+    dit: SpacetimeDiT
+    vae: VideoVAE
+    tokenizer: Tokenizer
+    text: TextEncoder
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, dtype: torch.dtype = torch.bfloat16) -> Generator:
+        """Build the networks of a checkpoint."""
+        tokenizer, text = checkpoint.build_text(dtype)
+        return cls(checkpoint.build_dit(dtype), checkpoint.build_vae(dtype), tokenizer, text)
+
+    @torch.inference_mode()
+    def latents(
+        self, prompts: list[str], shape: tuple[int, int, int], seed: int, steps: int, guidance: float, fps: float
+    ) -> Tensor:
+        """Sample latents (B, C, T, h, w) for prompts; ``shape`` is (T, h, w)."""
+        texts = [self.tokenizer.readable(prompt) for prompt in prompts]  # as the nodes do
+        states = self.text(self.tokenizer.batch([*texts, *[""] * len(texts)]))
+        positive, negative = states.chunk(2)
+        frames, height, width = shape
+        noise = torch.randn(
+            len(prompts), self.vae.config.channels, *shape, generator=torch.Generator().manual_seed(seed)
+        )
+
+        def denoise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+            return self.dit(x, t, text, fps)
+
+        sigmas = schedule(steps, token_shift(frames * height * width // 4))
+        return sample(guided(denoise, positive, negative, guidance), noise, sigmas)
+
+    @torch.inference_mode()
+    def frames(self, latents: Tensor) -> list[NDArray[np.uint8]]:
+        """Decode latents to clips (F, H, W, 3) uint8, one at a time."""
+        return [to_uint8(self.vae.decode(z[None].to(torch.bfloat16))) for z in latents]
+
+
+def to_uint8(video: Tensor) -> NDArray[np.uint8]:
+    """(1, 3, F, H, W) in -1..1 to (F, H, W, 3) uint8."""
+    return np.asarray(((video[0].float().clamp(-1, 1) + 1) * 127.5 + 0.5).byte().permute(1, 2, 3, 0))
