@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prompts chosen by chance and what became of them, failures included: a page with a film strip for each.
 
-    ./spacetime bench gallery [--seed 1] [--count 24] [--steps 20] [--out docs/gallery] [--checkpoint FILE]
+    ./spacetime bench gallery [--seed 1] [--count 24] [--steps 8] [--out docs/gallery] [--checkpoint FILE]
 
 Nobody chooses: the seed draws held-out scenes (combinations that training never shows), a wording for each (half of
 them dense captions, half as people type, a quarter Chinese), a shape and the noise. Under each strip stands what the
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--world", choices=tuple(CONFIGS), default="nano")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=24)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--out", type=Path, default=Path("docs/gallery"))
     options = parser.parse_args()

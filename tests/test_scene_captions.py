@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import caption_reader
 import numpy as np
 import pytest
 
+from comfyui_spacetime.host import entry
 from comfyui_spacetime.models.text import TextConfig, Tokenizer
 from comfyui_spacetime.training.scenes import captions
 from comfyui_spacetime.training.scenes.config import full
@@ -222,3 +226,23 @@ def test_slips_never_make_another_word():
 def test_a_language_that_is_not_spoken_is_named():
     with pytest.raises(ValueError, match="'de'"):
         captions.dense(drawn(0), rng(0), "de")
+
+
+SPOKEN = """
+import entry, numpy
+entry.load_package()
+from comfyui_spacetime.training.scenes import captions, config, draw
+for seed in range(8):
+    scene = draw.draw_scene(seed, config.nano(), "any")
+    for say in (captions.vague, captions.free, captions.free_wording, captions.caption):
+        print(scene, say(scene, numpy.random.default_rng(seed)).text)
+"""
+
+
+def test_a_seed_gives_the_same_scenes_and_words_in_every_process():
+    said = []
+    for order in "0", "1":  # in which Python goes through sets of words
+        environment = os.environ | {"PYTHONHASHSEED": order, "PYTHONPATH": str(entry.ROOT / "host")}
+        command = [sys.executable, "-c", SPOKEN]
+        said.append(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    assert said[0] == said[1] and said[0].count("Scene(") == 32

@@ -52,7 +52,7 @@ class Model:
     """A checkpoint: it sees the prompts' texts and nothing else."""
 
     generator: Generator
-    steps: int = 20
+    steps: int = 8
     guidance: float = 4.0
     batch: int = 4
 

@@ -64,7 +64,7 @@ def read_options(arguments: list[str] | None) -> Options:
     add("--checkpoint", type=Path, default=ROOT / "weights" / "spacetime-nano.safetensors")
     add("--samples", type=int, help=f"prompts for a row ({SAMPLES})")
     add("--rollouts", type=int, help=f"roll-outs of a minute ({ROLLOUTS}); each takes about forty clips' time")
-    add("--steps", type=int, default=20, help="model calls for a clip (20)")
+    add("--steps", type=int, default=8, help="model calls for a clip (8)")
     add("--guidance", type=float, default=4.0)
     add("--rows", nargs="+", default=[], metavar="WORD", help="only rows whose name has one of these words")
     add("--clips", nargs="+", type=Path, default=[], metavar="FILE", help="real videos for the VAE's rows")

@@ -110,7 +110,7 @@ def image_caption(
 
 def free(scene: Scene, rng: np.random.Generator, language: str = "en", held: bool = False) -> Caption:
     """The scene as somebody might ask for it; ``held`` takes frames and synonyms that training never shows."""
-    facts = frozenset(f for f in DENSE - SHORT if rng.random() < 0.5)
+    facts = frozenset(f for f in FACTS if f not in SHORT and rng.random() < 0.5)
     facts = _consistent((facts | SHORT) - ({"facing"} if rng.random() < 0.8 else set()))
     style = STYLES[int(rng.integers(len(STYLES)))]
     frame = style if style in ("question", "imperative", "story", "nice") else "plain"
