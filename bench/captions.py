@@ -20,8 +20,9 @@ from ..models.checkpoint import load_checkpoint
 from ..training.evaluation.makers import Model
 from ..training.evaluation.prompts import DIRECTIONS, Prompt
 from ..training.facts import READ, right, truth
-from ..training.footage.encode import encode, load_vae
+from ..training.footage.encode import encode
 from ..training.generator import Generator
+from ..training.latents import encoding_vae
 from ..training.scenes.captions import dense
 from ..training.scenes.config import nano, simple
 from ..training.scenes.draw import draw_scene
@@ -80,7 +81,7 @@ def main() -> None:
     add_json(parser)
     args = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
-    vae = load_vae(args.checkpoint)
+    vae = encoding_vae(args.checkpoint)
     trained = load_captioner(args.captioner)
     tellers = {code: Own(trained, lambda frames: encode(vae, frames), language=code) for code in ("en", "zh")}
     rows = []

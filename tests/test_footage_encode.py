@@ -15,11 +15,12 @@ from tiny import CHANNELS, tiny_vae
 from comfyui_spacetime.training.footage import encode
 from comfyui_spacetime.training.footage.listing import FootageError, Video
 from comfyui_spacetime.training.latents import load_latents
+from comfyui_spacetime.training.saves import RunError
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(encode, "load_vae", lambda path: tiny_vae())
+    monkeypatch.setattr(encode, "encoding_vae", lambda path: tiny_vae())
     videos = tmp_path / "videos"
     videos.mkdir()
     write(videos / "a.mp4", np.concatenate([shot(1, 30), shot(2, 17)]), "a ball\na yellow ball")
@@ -101,8 +102,8 @@ def test_an_output_inside_the_footage_is_refused(folder):
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(FootageError, match=r"x\.safetensors does not exist"):
-        encode.load_vae(tmp_path / "x.safetensors")
+    with pytest.raises(RunError, match=r"x\.safetensors does not exist"):
+        encode.encoding_vae(tmp_path / "x.safetensors")
 
 
 def test_whole_files_are_held_out_always_the_same_and_at_least_one_of_several(tmp_path):

@@ -50,22 +50,31 @@ def test_a_stopped_run_goes_on_bit_for_bit(small, tmp_path):
     whole = small("whole")
     small("parts", "stop_at=2")
     assert small("parts") == whole and len(whole) == 4
-    one, two = (latents.run_vae(tmp_path / out)[0].state_dict() for out in ("whole", "parts"))
+    one, two = (latents.open_vae(tmp_path / out)[0].state_dict() for out in ("whole", "parts"))
     assert all(torch.equal(one[name], two[name]) for name in one), "the scale of the latents too"
 
 
 def test_the_averaged_weights_of_a_run_encode(small, tmp_path):
     small("run")
-    vae = latents.average_vae(tmp_path / "run")
+    vae = latents.encoding_vae(tmp_path / "run")
     assert vae.config.widths == (16, 24, 32)
     assert vae.encode(torch.zeros(1, 3, 5, 64, 64, dtype=torch.bfloat16)).shape == (1, CHANNELS, 2, 4, 4)
+    (tmp_path / "nothing").mkdir()
     with pytest.raises(RunError, match="holds no saved step"):
-        latents.average_vae(tmp_path / "nothing")
+        latents.encoding_vae(tmp_path / "nothing")
+
+
+def test_without_a_run_of_ones_own_the_shipped_vae_encodes(small, tmp_path):
+    small("run")
+    assert latents.own_or_shipped(tmp_path / "run") == tmp_path / "run"
+    shipped = latents.own_or_shipped(tmp_path / "nothing")
+    vae, steps = latents.open_vae(shipped)
+    assert shipped == latents.SHIPPED and vae.config.channels == CHANNELS and steps > 0
 
 
 def test_a_frozen_encoder_stays(small, tmp_path):
     small("frozen", "freeze_encoder=true")
-    trained, _ = latents.run_vae(tmp_path / "frozen")
+    trained, _ = latents.open_vae(tmp_path / "frozen")
     torch.manual_seed(0)
     begun, after = train_vae.VideoVAE(trained.config).encoder.state_dict(), trained.encoder.state_dict()
     assert all(torch.allclose(begun[name], after[name]) for name in begun)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Latents of rendered scenes, made once and kept with their captions: what the transformer trains on.
 
-``./spacetime train latents --vae runs/vae --out runs/latents`` writes shards, one shape each; several
-processes may write into the same folder with different ``--part``. A causal latent's first frames are the latent of
-the clip's first frames, so every shard also serves shorter clips and images.
+``./spacetime train latents --out runs/latents`` writes shards, one shape each, with the VAE of ``runs/vae``, or the
+shipped one where none was trained; several processes may write into the same folder with different ``--part``. A causal
+latent's first frames are the latent of the clip's first frames, so every shard also serves shorter clips and images.
 
 A shard is a safetensors file ``train-*.safetensors`` or ``held-out-*.safetensors``: ``latent`` (N, C, T, h, w),
 ``cover`` (N, T, h, w) (how much of each position moves, 0..1), ``fps`` (N,), and the metadata ``texts``, JSON: for each
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..models.checkpoint import load_checkpoint
 from ..models.vae import TIME, VAEConfig, VideoVAE
-from .common import log, start
+from .common import ROOT, log, start
 from .saves import RunError, facts, latest, load_average
 from .worlds import WORLDS, Texts, film
 
@@ -46,19 +48,33 @@ SHAPES = (
 )
 RATES = (8.0, 8.0, 8.0, 6.0, 12.0)
 SHARD = 64
+SHIPPED = ROOT / "weights" / "spacetime-nano.safetensors"
 
 
-def average_vae(run: Path) -> VideoVAE:
-    """The averaged weights of a VAE run, ready to encode. Raises RunError when it has no saved step."""
-    vae = run_vae(run)[0]
-    return vae.to(torch.bfloat16).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+def own_or_shipped(run: Path = Path("runs/vae")) -> Path:
+    """The folder of the VAE run, or the shipped checkpoint where none was trained."""
+    return run if latest(run) else SHIPPED
 
 
-def run_vae(run: Path) -> tuple[VideoVAE, int]:
-    """The VAE of a run with its averaged weights, and the step that they are of. Raises RunError."""
-    step = latest(run)
+def open_vae(path: Path) -> tuple[VideoVAE, int]:
+    """The VAE of a checkpoint (.safetensors), or of a run's folder with its averaged weights; and its training steps.
+
+    Raises RunError and CheckpointError.
+    """
+    if path.is_file():
+        checkpoint = load_checkpoint(path)
+        return checkpoint.build_vae(), int((checkpoint.info or {}).get("vae_steps", 0))
+    if not path.is_dir():
+        raise RunError(f"{path} does not exist: give --vae a checkpoint or the folder of a VAE run")
+    step = latest(path)
     vae = VideoVAE(VAEConfig.from_dict(facts(step)["vae"]) if step else None)
-    return vae, load_average(run, vae)
+    return vae, load_average(path, vae)
+
+
+def encoding_vae(path: Path) -> VideoVAE:
+    """The same in bf16, ready to encode."""
+    vae = open_vae(path)[0]
+    return vae.to(torch.bfloat16).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
 def write_shard(path: Path, latent: Tensor, cover: Tensor, fps: Tensor, texts: list[Texts]) -> None:
@@ -150,7 +166,7 @@ def load_latents(folder: Path, split: str) -> dict[tuple[int, int, int], Clips]:
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vae", type=Path, default=Path("runs/vae"))
+    parser.add_argument("--vae", type=Path, default=own_or_shipped(), help="a checkpoint, or the folder of a VAE run")
     parser.add_argument("--out", type=Path, default=Path("runs/latents"))
     parser.add_argument("--world", default="nano", choices=WORLDS, help="what is rendered")
     parser.add_argument("--split", default="train")
@@ -161,7 +177,11 @@ def main() -> None:
     start()
     cv2.setNumThreads(1)
     part, parts = map(int, args.part.split("/"))
-    vae = average_vae(args.vae)
+    try:
+        vae = encoding_vae(args.vae)
+    except ValueError as error:
+        sys.exit(f"spacetime: {error}")
+    log.info("encoding with the VAE of %s", args.vae)
     args.out.mkdir(parents=True, exist_ok=True)
     odds = np.array([s[3] for s in SHAPES], float)
     base = 100_000_000 if args.split == "train" else 900_000_000

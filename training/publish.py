@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Join the averaged weights of a VAE run and a transformer run into one checkpoint that the nodes load.
+"""Join a VAE and the averaged weights of a transformer run into one checkpoint that the nodes load.
 
-``./spacetime train publish --vae runs/vae --dit runs/dit``
+``./spacetime train publish --dit runs/dit``; the VAE is that of ``runs/vae``, or the shipped one where none was
+trained.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.dit import DiTConfig
 from ..models.text import TextConfig
 from .common import log
-from .latents import run_vae
+from .latents import open_vae, own_or_shipped
 from .saves import RunError, facts, latest, load_average
 from .train_dit import Trained
 
@@ -35,13 +37,16 @@ def averaged(run: Path) -> tuple[Trained, dict[str, Any]]:
 def main() -> None:
     """Read the options and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vae", type=Path, default=Path("runs/vae"))
+    parser.add_argument("--vae", type=Path, default=own_or_shipped(), help="a checkpoint, or the folder of a VAE run")
     parser.add_argument("--dit", type=Path, default=Path("runs/dit"))
     parser.add_argument("--out", type=Path, default=Path("weights/spacetime-nano.safetensors"))
     args = parser.parse_args()
     log.setLevel("INFO")
-    vae, vae_steps = run_vae(args.vae)
-    model, trained = averaged(args.dit)
+    try:
+        vae, vae_steps = open_vae(args.vae)
+        model, trained = averaged(args.dit)
+    except ValueError as error:
+        sys.exit(f"spacetime: {error}")
     info = {"name": args.out.stem, "vae_steps": vae_steps, **trained, "licence": "GPL-3.0-or-later"}
     save_checkpoint(args.out, model.dit, vae, model.text, info)
     load_checkpoint(args.out)

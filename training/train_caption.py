@@ -22,14 +22,13 @@ from torch import Tensor
 from ..language.tokens import HAN
 from ..models.captioner import LANGUAGES, Captioner, CaptionerConfig, frame_times
 from ..models.captioner_file import load_captioner, probe_frames, save_captioner
-from ..models.checkpoint import load_checkpoint
 from ..models.text import PAD, TextConfig, Tokenizer
-from ..models.vae import TIME, VideoVAE
+from ..models.vae import TIME
 from .command import Command, run_command
 from .common import log
 from .facts import READ, agreed, right
 from .footage.encode import encode
-from .latents import Clips, load_latents, run_vae
+from .latents import Clips, load_latents, open_vae
 from .parallel import Processes
 from .run import Part, Run
 from .saves import RunError
@@ -169,12 +168,6 @@ def cropped(x: Tensor, rng: np.random.Generator, smallest: float) -> Tensor:
     return x
 
 
-def vae_of(path: Path) -> VideoVAE:
-    """The VAE of a checkpoint or of a VAE run's folder. Raises RunError and CheckpointError."""
-    vae = run_vae(path)[0] if path.is_dir() else load_checkpoint(path).build_vae()
-    return vae.eval()
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Read the options and run."""
     run_command("caption", __doc__, _prepare, arguments, after=publish)
@@ -184,7 +177,7 @@ def _prepare(command: Command) -> CaptionPart:
     options = command.settings.train.caption
     check_world(options.world, "train.caption.world")
     torch.manual_seed(options.seed)
-    vae = vae_of(Path(options.checkpoint))
+    vae = open_vae(Path(options.checkpoint))[0].eval()
     config: CaptionerConfig = replace(command.settings.captioner, pieces=vocabulary(), channels=vae.config.channels)
     module = Captioner(config).initialise()
     if command.start_from is not None:

@@ -22,10 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.checkpoint import load_checkpoint
 from ...models.vae import TIME, VideoVAE
-from ..common import ROOT, log, start
-from ..latents import SHARD, Texts, average_vae, latent_cover, write_shard
+from ..common import log, start
+from ..latents import SHARD, SHIPPED, Texts, encoding_vae, latent_cover, write_shard
 from .clips import Clip, Options, read_clips
 from .filters import FILTERS
 from .hashes import Index
@@ -35,17 +34,6 @@ from .sheet import Sheet
 
 CHUNK = 2 * TIME  # frames encoded at once
 MOVES = 12  # of 255: a pixel that changes by so much from one frame to the next moves
-CHECKPOINT = ROOT / "weights" / "spacetime-nano.safetensors"
-
-
-def load_vae(path: Path) -> VideoVAE:
-    """The VAE of a checkpoint (.safetensors) or of a VAE run's folder, in bf16, ready to encode."""
-    if path.is_dir():
-        return average_vae(path)
-    if not path.is_file():
-        raise FootageError(f"{path} does not exist: give --vae a checkpoint or the folder of a VAE run")
-    vae = load_checkpoint(path).build_vae(torch.bfloat16)
-    return vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def fingerprint(vae: VideoVAE) -> str:
@@ -142,7 +130,7 @@ def parser() -> argparse.ArgumentParser:
     names = ", ".join([*(chosen.name for chosen in FILTERS), "duplicate"])
     options.add_argument("folder", type=Path, metavar="FOLDER", help="videos and captions, subfolders too")
     options.add_argument("--out", type=Path, default=Path("runs/latents-footage"))
-    options.add_argument("--vae", type=Path, default=CHECKPOINT, help="a checkpoint, or the folder of a VAE run")
+    options.add_argument("--vae", type=Path, default=SHIPPED, help="a checkpoint, or the folder of a VAE run")
     options.add_argument("--caption", help="for videos that have none of their own")
     options.add_argument("--frames", type=int, default=33, help="of a clip at most, 4k + 1 (default 33)")
     options.add_argument("--least", type=int, default=17, help="frames of a clip at least, 4k + 1 (default 17)")
@@ -162,7 +150,7 @@ def run(args: argparse.Namespace) -> Report:
     if out == folder or folder in out.parents:
         raise FootageError(f"--out {args.out} lies inside the footage: choose a folder beside it")
     listing = list_folder(folder, args.caption)
-    vae = None if args.dry_run else load_vae(args.vae)
+    vae = None if args.dry_run else encoding_vae(args.vae)
     mark = fingerprint(vae) if vae is not None else ""
     report = Report(out, {"folder": str(folder), "vae": mark, "caption": args.caption or "", **asdict(options)})
     index, kept_out = (
