@@ -9,7 +9,8 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ def own_process(module: str, arguments: Sequence[str], title: str) -> dict[str, 
         raise SystemExit(f"{title} failed:\n{done.stderr[-3000:]}")
     figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
+
+
+def side_by_side(module: str, cases: Mapping[str, Sequence[str]], at_once: int) -> Iterator[dict[str, Any]]:
+    """The figures of several cases (title: arguments) in their order, ``at_once`` of them measured at a time."""
+    with ThreadPoolExecutor(at_once) as pool:
+        yield from pool.map(lambda case: own_process(module, case[1], case[0]), cases.items())
 
 
 def listed(checkpoint: str) -> str:

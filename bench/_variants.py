@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ways to train the transformer that are not the trainer's own: what ``./spacetime bench ablations`` compares."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..models.dit import DiTConfig
+from ..models.flow import add_noise
+from ..models.text import TextConfig
+from ..training.batches import Batch, Batches
+from ..training.latents import Clips
+from ..training.noise import Plan, base_timestep
+from ..training.train_dit import LEVELS, DiTPart, Trained, flow_loss
+
+MOVES = 0.02  # of a latent position that a thing sweeps over, as in the loss
+NEAREST = 0.05  # where a prediction is divided by the noise level, or by what is left of the clip
+
+
+class Measured(DiTPart):
+    """The trainer's own way; its validation also says how wrong the velocity is where things are."""
+
+    network: type[Trained] = Trained
+
+    def validate(self, clips: int = 24) -> dict[str, float]:
+        """The trainer's validation, and ``things``: the same on positions in which a thing moves."""
+        shape = min(self.held_out.clips, key=lambda s: (abs(s[0] - 5), -s[1] * s[2]))
+        data = self.held_out.clips[shape]
+        chosen = np.flatnonzero(data.fps == data.rates[0])[:clips]
+        x, _ = self.held_out.read(data, chosen, shape[0])
+        ids = self.held_out.tokenizer.batch([data.texts[i]["clip"][0] for i in chosen])
+        cover = torch.stack([data.read(int(i), shape[0])[1] for i in chosen])[:, None]
+        things, errors = (cover > MOVES).float(), []
+        for k, level in enumerate(LEVELS):
+            torch.manual_seed(k)
+            t = torch.full((len(x), 1, shape[0], 1, 1), level)
+            errors.append(float(flow_loss(self.module, Batch(x, things, Plan(t, t), ids, data.rates[0]))))
+        return {**super().validate(clips), "things": float(np.mean(errors))}
+
+
+class Adam(Measured):
+    """AdamW for everything, hidden matrices too."""
+
+    adam_only = ("",)
+
+
+def broadcast(t: Tensor) -> Tensor:
+    """Timesteps (B, T) or (B, 1, T, h, w) as they go with latents (B, C, T, h, w)."""
+    return t[:, None, :, None, None] if t.ndim == 2 else t
+
+
+class PredictsClip(Trained):
+    """The network's output is the clip; the loss stays that of the velocity (as in JiT, arXiv:2511.13720)."""
+
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor, fps: float) -> Tensor:
+        """Predict the velocity."""
+        return (x - super().forward(x, t, ids, fps)) / broadcast(t).clamp(min=NEAREST)
+
+
+class PredictsNoise(Trained):
+    """The network's output is the noise; the loss stays that of the velocity."""
+
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor, fps: float) -> Tensor:
+        """Predict the velocity."""
+        return (super().forward(x, t, ids, fps) - x) / (1 - broadcast(t)).clamp(min=NEAREST)
+
+
+class Clip(Measured):
+    """Predict the clip."""
+
+    network = PredictsClip
+
+
+class Noise(Measured):
+    """Predict the noise."""
+
+    network = PredictsNoise
+
+
+class SquareBatches(Batches):
+    """Batches whose clips are cut to the square in their middle."""
+
+    def read(self, clips: Clips, chosen: np.ndarray, frames: int) -> tuple[Tensor, Tensor]:
+        """Latents and loss weights, cut."""
+        x, weight = super().read(clips, chosen, frames)
+        side = min(x.shape[-2:])
+        top, left = ((size - side) // 4 * 2 for size in x.shape[-2:])  # by whole tokens
+        return tuple(z[..., top : top + side, left : left + side] for z in (x, weight))  # type: ignore[return-value]
+
+    def size(self, shape: tuple[int, int, int]) -> int:
+        """Clips in a batch: as much work as with whole ones."""
+        side = min(shape[1:])
+        return super().size((shape[0], side, side))
+
+
+class Square(Measured):
+    """Train on square crops of clips of any shape."""
+
+    def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(*args, **kwargs)
+        self.batches.__class__ = SquareBatches
+
+
+class Aligned(Trained):
+    """Two features of the network beside each other: one in a third of its depth, foretelling one in two thirds."""
+
+    def __init__(self, dit: DiTConfig, text: TextConfig) -> None:
+        super().__init__(dit, text)
+        self.foretell = nn.Sequential(nn.Linear(dit.dim, dit.dim), nn.SiLU(), nn.Linear(dit.dim, dit.dim))
+
+    def features(self, x: Tensor, t: Tensor, ids: Tensor, fps: float, block: int) -> tuple[Tensor, Tensor]:
+        """The velocity, and what a block gave out."""
+        kept: list[Tensor] = []
+        hook = self.dit.blocks[block].register_forward_hook(lambda module, inputs, output: kept.append(output))
+        try:
+            return self(x, t, ids, fps), kept[0]
+        finally:
+            hook.remove()
+
+
+class SelfFlow(Measured):
+    """Self-Flow (arXiv:2603.06507): some tokens have another noise level than the rest, and what an early layer makes
+    of them is to foretell what a late layer of the averaged network makes of the clip at the lower of the two levels.
+    """
+
+    network = Aligned
+    share, weight, decay = 0.25, 0.8, 0.99
+    teacher: Aligned | None = None
+
+    def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
+        """Draw a batch and return its loss and its number of tokens."""
+        batch, student = self.batches.draw(rng, progress), self.module
+        assert isinstance(student, Aligned)
+        x, (told, level) = batch.x, (batch.plan.told, batch.plan.level)
+        other = base_timestep(len(x), batch.tokens // len(x), rng).view(-1, 1, 1, 1, 1)
+        tokens = torch.from_numpy(rng.random((len(x), 1, x.shape[2], x.shape[3] // 2, x.shape[4] // 2)) < self.share)
+        chosen = tokens.repeat_interleave(2, 3).repeat_interleave(2, 4) & (told > 0)
+        mixed, noisy = torch.where(chosen, other, told), torch.where(chosen, other, level)
+        cleaner = torch.minimum(told, other).expand_as(told)
+        noise = torch.randn_like(x)
+        depth = len(student.dit.blocks)
+        with torch.autocast("cpu", torch.bfloat16):
+            v, early = student.features(add_noise(x, noise, noisy), mixed, batch.ids, batch.fps, depth // 3)
+            with torch.no_grad():
+                seen = add_noise(x, noise, torch.minimum(level, other))
+                step = cleaner if cleaner.shape[-1] > 1 else cleaner[:, 0, :, 0, 0]
+                late = self._averaged(student).features(seen, step, batch.ids, batch.fps, 2 * depth // 3)[1]
+            apart = 1 - F.cosine_similarity(student.foretell(early).float(), late.float(), -1).mean()
+        error = (v.float() - (noise - x)).square().mean(1, keepdim=True)
+        weight = ((mixed > 0).float() * batch.weight).expand_as(error)
+        return (error * weight).sum() / weight.sum().clamp(min=1) + self.weight * apart, batch.tokens
+
+    @torch.no_grad()
+    def _averaged(self, student: Aligned) -> Aligned:
+        if self.teacher is None:
+            self.teacher = copy.deepcopy(student).requires_grad_(False)
+        for mine, its in zip(self.teacher.parameters(), student.parameters(), strict=True):
+            mine.lerp_(its, 1 - self.decay)
+        return self.teacher
