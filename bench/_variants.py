@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..models import dit as transformer
 from ..models.dit import DiTConfig
 from ..models.flow import add_noise
 from ..models.text import TextConfig
@@ -80,6 +83,35 @@ class Noise(Measured):
     """Predict the noise."""
 
     network = PredictsNoise
+
+
+@contextmanager
+def patches_of(side: int) -> Iterator[None]:
+    """Let tokens be of ``side`` x ``side`` latent positions for a while."""
+    usual, transformer.PATCH = transformer.PATCH, side
+    try:
+        yield
+    finally:
+        transformer.PATCH = usual
+
+
+class SmallTokens(Trained):
+    """A token is one latent position, 16 pixels, not two by two; four times as many make a clip."""
+
+    def __init__(self, dit: DiTConfig, text: TextConfig) -> None:
+        with patches_of(1):
+            super().__init__(dit, text)
+
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor, fps: float) -> Tensor:
+        """Predict the velocity."""
+        with patches_of(1):
+            return super().forward(x, t, ids, fps)
+
+
+class Fine(Measured):
+    """Tokens of 16 pixels."""
+
+    network = SmallTokens
 
 
 class SquareBatches(Batches):

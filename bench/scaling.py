@@ -3,10 +3,11 @@
 
     ./spacetime bench scaling [--points 1 4 16 64] [--steps 150] [--latents runs/latents] [--out runs/scaling]
 
-Transformers of growing width and depth are trained from nothing on the same latents and captions, the larger ones for
-longer: each point has about that many times the compute of the first. A run goes on where it was stopped. Loss is the
-mean squared error of the velocity on held-out clips at five fixed timesteps; compute is counted as ``train dit
---dry-run`` does, as if every batch held clips of 17 frames at 256 pixels. The line is L = a C^-b, fitted in logarithms.
+Transformers of growing width and depth are trained from nothing on the same latents and captions, read by the shipped
+text encoder, the larger ones for longer: each point has about that many times the compute of the first. A run goes on
+where it was stopped. Loss is the mean squared error of the velocity on held-out clips at five fixed timesteps; compute
+is counted as ``train dit --dry-run`` does, as if every batch held clips of 17 frames at 256 pixels. The line is
+L = a C^-b, fitted in logarithms.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from ..host.entry import ROOT
 from ..language.styles import BUNDLED
@@ -31,6 +33,7 @@ from ..training.generator import Generator
 from ..training.publish import averaged
 from ..training.saves import facts, latest
 from ..training.settings import Settings, load_settings
+from ..training.train_dit import published
 from ._cases import add_json, write_json
 from ._figure import Series, write_svg
 from ._sheet import write_sheet
@@ -42,6 +45,7 @@ PROMPTS = (
     "An elephant stands in the desert while the camera zooms in.",
 )
 SHAPE = (5, 16, 16)  # of the latents that are sampled: 17 frames of 256 x 256
+ALIKE = ("--set", "freeze_text=true", "--set", "warmup=30")
 STEPS, GUIDANCE, FPS, SEED = 20, 4.0, 8.0, 1
 
 
@@ -76,6 +80,15 @@ def points(factors: list[float], first_steps: int, batches: int) -> list[Point]:
     return out
 
 
+def text_file(options: argparse.Namespace) -> Path:
+    """The checkpoint's text encoder in a file of its own, as ``train dit --text`` takes it."""
+    path: Path = options.out / "text.safetensors"
+    if not path.is_file():
+        options.out.mkdir(parents=True, exist_ok=True)
+        save_file(published(options.checkpoint).text.state_dict(), path)
+    return path
+
+
 def train(point: Point, options: argparse.Namespace) -> float:
     """Train a point, or go on with it; returns its validation loss."""
     folder = options.out / point.name
@@ -88,7 +101,8 @@ def train(point: Point, options: argparse.Namespace) -> float:
         "--processes",
         str(options.processes),
     ]
-    words = ["dit", "--config", "nano", "--out", str(folder), *point.changes, *options.more]
+    words = ["dit", "--config", "nano", "--out", str(folder), *point.changes, *ALIKE, *options.more]
+    words += ["--text", str(text_file(options))]
     done = latest(folder)
     if done is None or facts(done)["step"] < point.steps:
         subprocess.run([*program, *words, "--set", f"latents={options.latents}", "--set", "sample_every=0"], check=True)

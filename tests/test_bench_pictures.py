@@ -70,7 +70,7 @@ def test_the_program_that_trains_a_point_starts(tmp_path, monkeypatch):
 
     monkeypatch.setattr(scaling, "subprocess", SimpleNamespace(run=run))
     (point,) = scaling.points([1], 5, 1)
-    options = argparse.Namespace(out=tmp_path, latents=tmp_path, processes=1, more=[])
+    options = argparse.Namespace(out=tmp_path, latents=tmp_path, processes=1, more=[], checkpoint=scaling.BUNDLED)
     with pytest.raises(InterruptedError):
         scaling.train(point, options)
     assert "steps=5" in started[0] and f"latents={tmp_path}" in started[0]
