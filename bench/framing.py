@@ -23,14 +23,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..models.checkpoint import load_checkpoint
-from ..models.text import Tokenizer
 from ..training.evaluation.prompts import FIRST_SEED, PLAIN
 from ..training.generator import Generator
 from ..training.judges.nets import Judge, load_judge
 from ..training.judges.sight import Sight
 from ..training.latents import SHIPPED
-from ..training.publish import averaged
+from ..training.publish import generator
 from ..training.run import Run
 from ..training.scenes.captions import dense
 from ..training.scenes.config import nano
@@ -77,30 +75,27 @@ def train(way: str, steps: int, latents: Path, out: Path) -> Generator:
     module = published(SHIPPED)
     module.text.requires_grad_(False)
     Run(WAYS[way](options, module), options, folder).go()
-    model, _ = averaged(folder)
-    vae = load_checkpoint(SHIPPED).build_vae(torch.bfloat16)
-    dit, text = model.dit.to(torch.bfloat16).eval(), model.text.to(torch.bfloat16).eval()
-    return Generator(dit, vae, Tokenizer(model.text.config), text)
+    return generator(folder, SHIPPED)
 
 
-def generated(generator: Generator, wanted: Sequence[Scene], size: tuple[int, int], steps: int) -> list[Frames]:
+def generated(model: Generator, wanted: Sequence[Scene], size: tuple[int, int], steps: int) -> list[Frames]:
     """A clip of each scene at a size (width, height)."""
     clips: list[Frames] = []
     shape = ((FRAMES - 1) // 4 + 1, size[1] // 16, size[0] // 16)
     for number, scene in enumerate(wanted):
         text = dense(scene, np.random.default_rng(number), "en")
-        clips += generator.frames(generator.latents([text], shape, number, steps, GUIDANCE, FPS))
+        clips += model.frames(model.latents([text], shape, number, steps, GUIDANCE, FPS))
     return clips
 
 
 def measured(way: str, options: argparse.Namespace) -> dict[str, Any]:
     """The share of clips with the thing wholly in the picture, in percent, by shape."""
     judge, wanted = load_judge(), scenes(options.samples)
-    generator = train(way, options.steps, options.latents, options.out) if way in WAYS else None
+    model = train(way, options.steps, options.latents, options.out) if way in WAYS else None
     row: dict[str, Any] = {"clips": way}
     for name, (width, height) in SHAPES.items():
-        if generator is not None:
-            clips = generated(generator, wanted, (width, height), options.sampler_steps)
+        if model is not None:
+            clips = generated(model, wanted, (width, height), options.sampler_steps)
         else:
             clips = [render(scene, width, height, FRAMES, FPS)[0] for scene in wanted]
             clips = [squared(clip) for clip in clips] if way == RENDERS[1] else clips

@@ -20,17 +20,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors.torch import save_file
 
 from ..host.entry import ROOT
 from ..language.styles import BUNDLED
-from ..models.checkpoint import Checkpoint, load_checkpoint
-from ..models.text import Tokenizer
 from ..training.batches import clips_in
 from ..training.budget import dit_cost
-from ..training.generator import Generator
-from ..training.publish import averaged
+from ..training.publish import generator
 from ..training.saves import facts, latest
 from ..training.settings import Settings, load_settings
 from ..training.train_dit import published
@@ -116,14 +112,10 @@ def fitted(compute: list[float], loss: list[float]) -> tuple[float, float]:
     return float(np.exp(offset)), float(-slope)
 
 
-def sampled(folder: Path, bundled: Checkpoint) -> list[np.ndarray]:
+def sampled(folder: Path, checkpoint: Path) -> list[np.ndarray]:
     """Clips of PROMPTS by a point's averaged weights."""
-    model, _ = averaged(folder)
-    vae = bundled.build_vae(torch.bfloat16)
-    generator = Generator(
-        model.dit.to(torch.bfloat16).eval(), vae, Tokenizer(model.text.config), model.text.to(torch.bfloat16).eval()
-    )
-    return generator.frames(generator.latents(list(PROMPTS), SHAPE, SEED, STEPS, GUIDANCE, FPS))
+    made = generator(folder, checkpoint)
+    return made.frames(made.latents(list(PROMPTS), SHAPE, SEED, STEPS, GUIDANCE, FPS))
 
 
 def main() -> None:
@@ -159,9 +151,8 @@ def main() -> None:
         options.figure, "training compute (FLOPs)", "validation loss",
         [Series("trained", compute, losses, True), Series(f"{a:.3g} C^-{b:.4f}", compute, line, False)],
     )  # fmt: skip
-    bundled = load_checkpoint(options.checkpoint)
     texts, clips = [], []
-    made = {point.name: sampled(options.out / point.name, bundled) for point in chosen}
+    made = {point.name: sampled(options.out / point.name, options.checkpoint) for point in chosen}
     for number, prompt in enumerate(PROMPTS):
         texts += [f"{point.name}: {prompt}" for point in chosen]
         clips += [made[point.name][number] for point in chosen]

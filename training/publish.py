@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.dit import DiTConfig
-from ..models.text import TextConfig
+from ..models.text import TextConfig, Tokenizer
 from .common import log
+from .generator import Generator
 from .latents import open_vae, own_or_shipped
 from .saves import RunError, facts, latest, load_average
 from .train_dit import Trained
@@ -32,6 +35,13 @@ def averaged(run: Path) -> tuple[Trained, dict[str, Any]]:
     about = facts(step)
     model = Trained(DiTConfig(**about["dit"]), TextConfig.from_dict(about["text"]))
     return model, {"dit_steps": load_average(run, model), "world": about.get("world", "nano")}
+
+
+def generator(run: Path, checkpoint: Path) -> Generator:
+    """The averaged weights of a transformer's run, with the VAE of a checkpoint, to make clips. Raises RunError."""
+    model, _ = averaged(run)
+    dit, text = (part.to(torch.bfloat16).eval() for part in (model.dit, model.text))
+    return Generator(dit, load_checkpoint(checkpoint).build_vae(torch.bfloat16), Tokenizer(model.text.config), text)
 
 
 def main() -> None:
