@@ -71,8 +71,8 @@ def write_svg(path: Path, across: str, up: str, series: Sequence[Series]) -> Non
         else:
             line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
             parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        at = 32 + 18 * number
-        parts.append(f'<text x="{WIDE - 24}" y="{at}" text-anchor="end" fill="{colour}">{escape(s.name)}</text>')
+        top = 32 + 18 * number
+        parts.append(f'<text x="{WIDE - 24}" y="{top}" text-anchor="end" fill="{colour}">{escape(s.name)}</text>')
     middle = (HIGH - EDGE) / 2
     parts.append(f'<text x="{WIDE / 2}" y="{HIGH - 16}" text-anchor="middle">{escape(across)}</text>')
     parts.append(

@@ -269,8 +269,8 @@ class Look:
         told, count = self.settings, len(self.changes)
         first = slice(0, max(2, round(told.chunk * told.fps)))
         last = slice(count - max(2, round(min(END, told.seconds / 4) * told.fps)), count)
-        mean = {"contrast": self.contrasts, "detail": self.details, "motion": self.changes}
-        ratios = {name: float(np.mean(of[last]) / max(1e-6, np.mean(of[first]))) for name, of in mean.items()}
+        mean: dict[str, list[float]] = {"contrast": self.contrasts, "detail": self.details, "motion": self.changes}
+        ratios = {name: float(np.mean(of[last])) / max(1e-6, float(np.mean(of[first]))) for name, of in mean.items()}
         colours, changes = np.stack(self.colours), np.asarray(self.changes)
         apart = np.abs(colours[last].mean(0) - colours[first].mean(0)).mean()
         at, other = (changes[sorted(places & set(range(count)))] for places in (joints, starts))

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..language.expand import Request, expand
 from ..language.facts import facts
@@ -165,7 +166,8 @@ def filmed(wordings: list[Wording], texts: dict[str, list[str]], options: argpar
     rows = []
     for way, prompts in {**texts, "captions": captions}.items():
         clips = clips_of(generator, prompts, options)
-        kept, right = [], []
+        kept: list[NDArray[np.uint8]] = []
+        right = []
         for wording, clip in zip(wordings, clips, strict=True):
             right.append(seen(wording, Sight(judge, clip, FPS), spoken))
             kept += [clip] if len(kept) < 24 else []

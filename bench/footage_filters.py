@@ -159,7 +159,7 @@ def again(clip: Frames, rng: np.random.Generator) -> Frames:
         bright = np.clip(frame * rng.uniform(0.98, 1.02) + 8, 0, 255).astype(np.uint8)
         small = cv2.resize(bright, size, interpolation=cv2.INTER_AREA)
         code = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 40])[1]
-        out.append(cv2.imdecode(code, cv2.IMREAD_COLOR))
+        out.append(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR)))
     return np.stack(out)
 
 

@@ -35,8 +35,8 @@ def block_diagonal(queries: Sequence[int], keys: Sequence[int], attention: Atten
         for (length, width), same in groupby(zip(queries, keys, strict=True)):
             n = len(list(same))
             rows = q[0, at : at + n * length].view(n, length, -1)
-            pair = [x[0, to : to + n * width].view(n, width, -1) for x in (k, v)]
-            out.append(attention(rows, *pair, heads).flatten(0, 1))
+            key, value = (x[0, to : to + n * width].view(n, width, -1) for x in (k, v))
+            out.append(attention(rows, key, value, heads).flatten(0, 1))
             at, to = at + n * length, to + n * width
         return torch.cat(out)[None]
 

@@ -96,7 +96,7 @@ def measure(engine: Engine, style: str, chosen: list[Case], show: bool) -> dict[
     began = time.monotonic()
     for number, case in enumerate(chosen):
         recorded = Recorded(engine)
-        engines = [recorded] if engine.name == "rules" else [recorded, Rules()]
+        engines: list[Engine] = [recorded] if engine.name == "rules" else [recorded, Rules()]
         made: Expansion = expand(Request(case.prompt, style_named(style), seed=number), engines)
         before = recorded.text
         sums["kept before"] += survives(case, before, made.negative)
