@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from comfyui_spacetime.training.evaluation import (
     plan,
     prompts,
     questions,
+    reconstruction,
     table,
     work,
 )
@@ -277,6 +279,21 @@ def test_a_clip_serves_many_rows():
     assert [p.scene for q, own in drawn.items() if q.wording == "Chinese" for p in own] == [
         p.scene for p in english["motion"]
     ]
+
+
+def test_a_real_clip_is_read_in_overlapping_runs_and_all_its_blocks(monkeypatch):
+    clip = np.random.default_rng(0).integers(0, 256, (40, 270, 530, 3), dtype=np.uint8)
+    monkeypatch.setattr(reconstruction, "read_frames", lambda path: iter(clip))
+    found = list(reconstruction.real_clips(Path("a.mp4"), 16))
+    assert len(found) == 3 * 2 and {f.shape for f in found} == {(17, 256, 256, 3)}
+    assert np.array_equal(found[0], clip[:17, 7:263, 9:265]) and np.array_equal(found[3], clip[8:25, 7:263, 265:521])
+    small = list(reconstruction.blocks(clip[:17, :144, :190], 16))
+    assert [block.shape for block in small] == [(17, 144, 176, 3)]
+
+
+def test_a_row_has_as_many_roll_outs_as_samples_unless_asked_otherwise():
+    assert [options.read_options(words.split()).rollouts for words in ("", "--samples 50", "--quick")] == [200, 50, 0]
+    assert options.read_options(["--quick", "--rollouts", "3"]).rollouts == 3
 
 
 def test_no_samples_are_refused(capsys):

@@ -39,6 +39,7 @@ Frames = NDArray[np.uint8]
 KNOWN, MADE = 9, 8  # frames that are known before an extension, and that are made
 SIDES = 5, 4  # frames known before and after a bridge
 ROLLED = 16  # frames that a roll-out adds at a time
+ROLLED_SIDE = 192  # pixels of a roll-out's side: half the work of the other rows' 256
 TOGETHER = 4  # gaps of a task, roll-outs that go on side by side
 FADE = 8  # frames over which the detail that the VAE loses fades from made ones
 TIMES = "x own motion"
@@ -236,7 +237,8 @@ def content_row(
 
 def drift_prompts(world: WorldConfig, count: int, limit: int) -> list[Prompt]:
     """Scenes that go on as they are for a minute."""
-    return draw_prompts(LONG, world, count, limit=limit)
+    drawn = draw_prompts(LONG, world, count, limit=limit)
+    return [replace(p, width=ROLLED_SIDE, height=ROLLED_SIDE) for p in drawn]
 
 
 def drift_tasks(

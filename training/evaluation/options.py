@@ -15,7 +15,6 @@ from ..scenes.config import CONFIGS
 JOINS = ("extension", "loop", "connection")
 DRIFT = (30, 60)  # seconds
 SAMPLES, QUICK = 200, 12
-ROLLOUTS = 4
 NAMES = ("evaluation", "judges", "scenes")  # folders of training/ on which every result depends
 ABOUT = """Score a checkpoint on prompts that it was never trained on, in one table.
 
@@ -63,7 +62,7 @@ def read_options(arguments: list[str] | None) -> Options:
     add("--world", choices=tuple(CONFIGS), default="nano", help="whose held-out prompts to ask for (nano)")
     add("--checkpoint", type=Path, default=ROOT / "weights" / "spacetime-nano.safetensors")
     add("--samples", type=int, help=f"prompts for a row ({SAMPLES})")
-    add("--rollouts", type=int, help=f"roll-outs of a minute ({ROLLOUTS}); each takes about forty clips' time")
+    add("--rollouts", type=int, help="roll-outs of a minute (as many as samples); each takes as long as twenty clips")
     add("--steps", type=int, default=8, help="model calls for a clip (8)")
     add("--guidance", type=float, default=4.0)
     add("--rows", nargs="+", default=[], metavar="WORD", help="only rows whose name has one of these words")
@@ -80,8 +79,9 @@ def read_options(arguments: list[str] | None) -> Options:
             parser.error(f"--{name} {getattr(o, name)}: must be at least 1")
     if o.card and (o.rows or o.quick or o.renders):
         parser.error("--card takes the whole table: leave out --rows, --quick and --renders")
+    samples = o.samples or (QUICK if o.quick else SAMPLES)
+    rollouts = (0 if o.quick else samples) if o.rollouts is None else o.rollouts
     return Options(
-        o.checkpoint, o.world, o.samples or (QUICK if o.quick else SAMPLES),
-        (0 if o.quick else ROLLOUTS) if o.rollouts is None else o.rollouts, o.steps, o.guidance, o.quick, o.renders,
+        o.checkpoint, o.world, samples, rollouts, o.steps, o.guidance, o.quick, o.renders,
         tuple(o.rows), tuple(o.clips), o.judge, o.references, o.json, o.card, o.work, o.processes, o.part,
     )  # fmt: skip

@@ -110,7 +110,7 @@ class Plan:
         for kind in self.operations:
             out += joins.join_tasks(kind, self.gaps, {"made": self.filler}, judge, world, self.own)
         if self.sizes:
-            out += reconstruction.size_tasks(self.vae, world, max(4, o.samples // 8), self.sizes, self.own)
+            out += reconstruction.size_tasks(self.vae, world, o.samples, self.sizes, self.own)
             out += reconstruction.clip_tasks(self.vae, o.clips, self.own)
         return out
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from .work import Task, fingerprint
 
 Frames = NDArray[np.uint8]
 SIZES = ((128, 128), (256, 256), (448, 256), (256, 448), (512, 512))
+STRIDE = 8  # frames from one run of a real clip to the next: they overlap by half
 VIDTOK = "VidTok at 4x8x8, 17 x 256 x 256: 29.6 dB and 0.852 with 4 channels, 35.0 dB and 0.942 with 16"
 
 
@@ -75,7 +76,7 @@ def size_rows(found: Mapping[str, Any], sizes: Sequence[tuple[int, int]]) -> lis
 
 
 def clip_tasks(vae: Callable[[], VideoVAE], paths: Sequence[Path], store: Path) -> list[Task]:
-    """Encode and decode real clips: all runs of FRAMES frames, cut to 256 x 256 where they are larger."""
+    """Encode and decode real clips, in runs of FRAMES frames and blocks of 256 x 256."""
     return [Task(store, f"clip {path.name} {fingerprint(path)}", partial(_rebuilt_clips, vae, path)) for path in paths]
 
 
@@ -118,13 +119,23 @@ UNITS = (("PSNR", "dB"), ("SSIM", ""))
 
 
 def real_clips(path: Path, multiple: int) -> Iterator[Frames]:
-    """Runs of FRAMES frames, the middle 256 x 256 pixels of each, or what there is in multiples of ``multiple``."""
-    frames = read_frames(str(path))
-    while len(run := list(itertools.islice(frames, FRAMES))) == FRAMES:
-        clip = np.stack(run)
-        high, wide = (min(256, side // multiple * multiple) for side in clip.shape[1:3])
-        top, left = (clip.shape[1] - high) // 2, (clip.shape[2] - wide) // 2
-        yield np.ascontiguousarray(clip[:, top : top + high, left : left + wide])
+    """Runs of FRAMES frames, one every STRIDE frames, in blocks: see :func:`blocks`."""
+    run: deque[Frames] = deque(maxlen=FRAMES)
+    for number, frame in enumerate(read_frames(str(path)), 1):
+        run.append(frame)
+        if number >= FRAMES and (number - FRAMES) % STRIDE == 0:
+            yield from blocks(np.stack(run), multiple)
+
+
+def blocks(clip: Frames, multiple: int) -> Iterator[Frames]:
+    """All blocks of 256 x 256 pixels that lie side by side in the middle of a clip (F, H, W, 3); a side that is
+    smaller is taken whole, in multiples of ``multiple``."""
+    high, wide = (min(256, side // multiple * multiple) for side in clip.shape[1:3])
+    down, across = clip.shape[1] // high, clip.shape[2] // wide
+    top, left = (clip.shape[1] - down * high) // 2, (clip.shape[2] - across * wide) // 2
+    for y in range(top, top + down * high, high):
+        for x in range(left, left + across * wide, wide):
+            yield np.ascontiguousarray(clip[:, y : y + high, x : x + wide])
 
 
 assert (FRAMES - 1) % TIME == 0
