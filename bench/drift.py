@@ -2,7 +2,7 @@
 """How far a minute drifts from its begin, by the settings of Long Video, against chaining on the last frame.
 
     ./spacetime bench drift [--seconds 60] [--steps 20] [--seeds 1 2] [--history-noise 0 0.05 0.15] [--context 1.5 2.5]
-        [--hold-colour 0 0.5] [--no-chained] [--checkpoint NAME|FILE] [--keep FOLDER] [--json FILE]
+        [--hold-colour 0 0.5] [--history-guidance 0.5 1] [--no-chained] [--checkpoint NAME|FILE] [--keep FOLDER]
 
 Every combination of the settings given is made, each in a process of its own, and "chained" beside them: clips of the
 same length, each animated from the last frame of the one before, which is what users do today. Compared are the first
@@ -38,8 +38,8 @@ CURVE = 5.0  # seconds for each point of the curves in the JSON file
 LONG, CHAINED = "Long Video", "chained on the last frame"
 FIGURES = {"colour": ".1f", "contrast": ".2f", "detail": ".2f", "motion": ".2f", "seam": ".2f", "subject": ".2f",
            "peak": ".0f", "above": ".0f", "cpu": ".2f"}  # fmt: skip
-COLUMNS = ("way", "noise", "context", "hold", "colour", "contrast", "detail", "motion", "seam", "subject", "peak MiB",
-           "above idle MiB", "CPU s per s")  # fmt: skip
+COLUMNS = ("way", "noise", "context", "hold", "guidance", "colour", "contrast", "detail", "motion", "seam", "subject",
+           "peak MiB", "above idle MiB", "CPU s per s")  # fmt: skip
 Frame = np.ndarray
 
 
@@ -64,6 +64,7 @@ def read_options(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--history-noise", type=float, nargs="+", default=[0.05])
     parser.add_argument("--context", type=float, nargs="+", default=[1.5], help="seconds")
     parser.add_argument("--hold-colour", type=float, nargs="+", default=[0.5])
+    parser.add_argument("--history-guidance", type=float, nargs="+", default=[0.5])
     parser.add_argument("--no-chained", action="store_true", help="leave out chaining on the last frame")
     parser.add_argument("--size", type=int, default=256, help="width and height in pixels")
     parser.add_argument("--fps", type=float, default=8.0, help="frames per second")
@@ -84,6 +85,7 @@ class Settings:
     noise: float
     context: float
     hold: float
+    guidance: float
     seconds: float
     steps: int
     seed: int
@@ -100,8 +102,9 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Make every combination, print a row for each, and return them with their curves."""
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
-    ways = [(LONG, *values) for values in product(options.history_noise, options.context, options.hold_colour)]
-    ways += [] if options.no_chained else [(CHAINED, 0.0, 0.0, 0.0)]
+    given = (options.history_noise, options.context, options.hold_colour, options.history_guidance)
+    ways = [(LONG, *values) for values in product(*given)]
+    ways += [] if options.no_chained else [(CHAINED, 0.0, 0.0, 0.0, 0.0)]
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     shared = {
         name: getattr(options, name) for name in ("seconds", "steps", "chunk", "size", "fps", "prompt", "subject")
@@ -110,16 +113,17 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
     shared |= {"checkpoint": str(path.absolute()) if path.is_file() else options.checkpoint}
     shared |= {"keep": str(options.keep.absolute()) if options.keep else ""}
     rows = []
-    for way, noise, context, hold in ways:
+    for way, *values in ways:
+        told = dict(zip(("noise", "context", "hold", "guidance"), values, strict=True))
         made = []
         for seed in options.seeds:
-            case = {"way": way, "noise": noise, "context": context, "hold": hold, "seed": seed, **shared}
+            case = {"way": way, **told, "seed": seed, **shared}
             made.append(own_process("drift", ["--case", json.dumps(case)], f"{way}, seed {seed}"))
-        row: dict[str, Any] = {"way": way, "noise": noise, "context": context, "hold": hold}
+        row: dict[str, Any] = {"way": way, **told}
         row |= {name: float(np.mean([one[name] for one in made])) for name in FIGURES}
-        told = ["", "", ""] if way == CHAINED else [f"{value:g}" for value in (noise, context, hold)]
+        settings = ["" if way == CHAINED else f"{value:g}" for value in values]
         shown = [f"{row[name]:{form}}".replace("nan", "-") for name, form in FIGURES.items()]
-        print(f"| {' | '.join([way, *told, *shown])} |", flush=True)
+        print(f"| {' | '.join([way, *settings, *shown])} |", flush=True)
         rows.append({**row, "curves": [one["curves"] for one in made]})
     return rows
 
@@ -146,7 +150,8 @@ def measure(settings: Settings) -> dict[str, Any]:
             count = round(settings.seconds * settings.fps)
             idle, begin = peak_rss(), time.process_time()
             frames, joints, starts = (kit.chained if settings.way == CHAINED else kit.long)()
-            name = f"{settings.way}-{settings.noise:g}-{settings.context:g}-{settings.hold:g}-{settings.seed}.mp4"
+            told = (settings.noise, settings.context, settings.hold, settings.guidance, settings.seed)
+            name = f"{settings.way}-{'-'.join(f'{value:g}' for value in told)}.mp4"
             target = Path(settings.keep or base) / name.replace(" ", "_")
             with VideoWriter(target, fps=settings.fps, quality="high") as writer:
                 for _, frame in zip(range(count), frames, strict=False):
@@ -189,7 +194,7 @@ class Kit:
         from ..nodes.work_folder import work_folder
 
         told, latent = self.settings, self.empty(self.settings.seconds + 1)
-        how = How(told.seed, told.steps, 4.0, "euler", "spacetime", told.noise, told.hold)
+        how = How(told.seed, told.steps, 4.0, "euler", "spacetime", told.noise, told.hold, told.guidance)
         job = Job(self.model, self.positive, self.negative, latent, self.vae, how, told.chunk, told.context)
         video, _ = job.run(work_folder(secrets.token_hex(16)), 1.0, "bench")
         length = latent["samples"].shape[2]

@@ -89,6 +89,12 @@ class LongVideo(io.ComfyNode):
                     number, "fade", default=1.0, min=0.0, max=60.0, step=0.1,
                     tooltip="Seconds over which an original's fine detail fades from new frames, as in Finish Video.",
                 ),
+                inp(
+                    number, "history_guidance", default=0.5, optional=True, **share,
+                    tooltip="Share of the guidance beyond 1 for chunks that go on from finished frames. These show "
+                    "already what the prompt asks for; full guidance makes edges and colours harder with every chunk. "
+                    "1: the same guidance for all.",
+                ),
             ],
             outputs=[io.Video.Output(display_name="video", tooltip="The whole video; Save Video writes it.")],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
@@ -98,10 +104,10 @@ class LongVideo(io.ComfyNode):
     def execute(
         cls, model: Any, positive: Any, negative: Any, latent: dict[str, Any], vae: Any, seed: int, steps: int,
         guidance: float, sampler: str, schedule: str, chunk: float, context: float, history_noise: float,
-        hold_colour: float, fade: float,
+        hold_colour: float, fade: float, history_guidance: float = 0.5,
     ) -> io.NodeOutput:  # fmt: skip
         """Sample; see the schema."""
-        settings = Settings(seed, steps, guidance, sampler, schedule, history_noise, hold_colour)
+        settings = Settings(seed, steps, guidance, sampler, schedule, history_noise, hold_colour, history_guidance)
         node, graph = getattr(cls.hidden, "unique_id", None), getattr(cls.hidden, "dynprompt", None)
         job = Job(model, positive, negative, latent, vae, settings, chunk, context)
         key = secrets.token_hex(16) if graph is None else graph_key(graph.get_node, str(node), _number())

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..language.schedule import Schedule
 from ..models.chunk_files import ChunkFiles
-from ..models.edits.rollout import FREE, KNOWN, Chunk, corrupt, hold_colour
+from ..models.edits.rollout import FREE, KNOWN, Chunk, corrupt, history_guidance, hold_colour
 from ..models.edits.timeline import Timeline
 from ..video.frames import Frame
 from . import vae_stream
@@ -34,7 +34,8 @@ Listener = Callable[[int, int, Tensor], None]  # chunk, step done, prediction (B
 
 @dataclass(frozen=True)
 class Settings:
-    """How every chunk is sampled; ``noise`` 0..1 of the history, ``colour`` 0..1 held to a prompt's first chunk."""
+    """How every chunk is sampled; ``noise`` 0..1 of the history, ``colour`` 0..1 held to a prompt's first chunk,
+    ``history`` 0..1 the share of guidance where there is a history."""
 
     seed: int
     steps: int
@@ -43,6 +44,7 @@ class Settings:
     schedule: str
     noise: float
     colour: float
+    history: float
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,13 @@ class Rollout:
         kind = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
         model.add_wrapper_with_key(kind, "spacetime.rollout", partial(_listened, partial(self._listener, index)))
         return sample(
-            model, self._positive, self._negative, latent, settings.seed + index, settings.steps, settings.guidance,
-            settings.sampler, settings.schedule,
+            model, self._positive, self._negative, latent, settings.seed + index, settings.steps,
+            self._guidance(chunk), settings.sampler, settings.schedule,
         )["samples"]  # fmt: skip
+
+    def _guidance(self, chunk: Chunk) -> float:
+        settings = self._settings
+        return history_guidance(settings.guidance, settings.history) if chunk.before else settings.guidance
 
     def _window(self, index: int, chunk: Chunk) -> tuple[Tensor, Tensor]:
         """What a chunk is made from: samples and mask of its window."""

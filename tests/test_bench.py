@@ -91,7 +91,16 @@ def test_the_doctor_names_the_video_encoders_in_hardware_that_opened(tmp_path):
 
 
 def drift_settings(drift, **more):
-    given = {"way": "Long Video", "noise": 0.0, "context": 1.0, "hold": 0.0, "seconds": 20.0, "steps": 1, "seed": 1}
+    given = {
+        "way": "Long Video",
+        "noise": 0.0,
+        "context": 1.0,
+        "hold": 0.0,
+        "guidance": 1.0,
+        "seconds": 20.0,
+        "steps": 1,
+        "seed": 1,
+    }
     given |= {"chunk": 2.0, "size": 16, "fps": 4.0, "prompt": "", "subject": "", "checkpoint": "", "keep": ""}
     return drift.Settings(**given | more)
 

@@ -17,7 +17,7 @@ from comfyui_spacetime.video.writer import write_video
 
 pytestmark = pytest.mark.host
 SETTINGS = {"seed": 3, "steps": 2, "guidance": 2.0, "sampler": "euler", "schedule": "spacetime"}
-SETTINGS |= {"noise": 0.05, "colour": 0.5}
+SETTINGS |= {"noise": 0.05, "colour": 0.5, "history": 0.5}
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +84,17 @@ def test_history_is_a_little_noisy_and_yet_called_known(kit):
     made(kit, empty(kit, 9), key="b", model=noisy_model, noise=0.1, colour=0.0)
     change = (noisy[3].x - calls[3].x)[:, :, :2]
     assert 0.02 < change.std() < 0.5 and not noisy[3].timestep[:, :, :2].any()
+
+
+def test_chunks_that_go_on_from_finished_frames_are_guided_less(kit, monkeypatch):
+    from comfyui_spacetime.nodes import rollout
+
+    guided, sample = [], rollout.sample
+    monkeypatch.setattr(rollout, "sample", lambda *given: guided.append(given[6]) or sample(*given))
+    made(kit, empty(kit, 9), guidance=4.0)
+    assert guided == [4.0, 2.5, 2.5]
+    made(kit, empty(kit, 9), key="b", guidance=4.0, history=1.0)
+    assert guided[3:] == [4.0, 4.0, 4.0]
 
 
 def test_prompts_come_at_their_times_and_a_cut_starts_anew(kit):

@@ -127,6 +127,15 @@ def corrupt(latent: Tensor, level: float, seed: int) -> Tensor:
     return torch.lerp(latent, noise, level)
 
 
+def history_guidance(guidance: float, share: float) -> float:
+    """Guidance for a chunk that goes on from finished frames: 1, and ``share`` 0..1 of what ``guidance`` is beyond it.
+
+    Those frames show most of what the text asks for. Full guidance would strengthen its own traces from chunk to
+    chunk, until edges and colours are too hard.
+    """
+    return 1 + share * (guidance - 1)
+
+
 def hold_colour(made: Tensor, reference: Tensor, strength: float, joined: tuple[bool, bool] = (True, False)) -> Tensor:
     """Pull the channels' means and contrasts of a chunk (1, C, T, h, w) back to those of ``reference``.
 

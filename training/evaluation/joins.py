@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rows about time: how extensions, loops and connections meet what they start from, and roll-outs of a minute.
+"""The rows about joints: how extensions, loops and connections meet what they start from.
 
 A gap is what lies between known frames. The world fills it with what it shows there itself; a model with what the
 operations of the nodes (models/edits) make of it.
@@ -8,7 +8,7 @@ operations of the nodes (models/edits) make of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,8 +21,6 @@ from ...models.edits.clip import bridge
 from ...models.edits.seam import Residual, to_picture
 from ...models.edits.segments import encode_segment
 from ...models.edits.timeline import Timeline
-from ...models.flow import guided, sample, schedule, token_shift
-from ..generator import Generator, to_uint8
 from ..judges.motion import jumps
 from ..judges.nets import Judge
 from ..judges.sight import Sight
@@ -30,7 +28,7 @@ from ..scenes.config import WorldConfig
 from ..scenes.render import render
 from .ask import in_parts
 from .makers import Model
-from .prompts import Need, Prompt, draw_prompts
+from .prompts import Need, Prompt
 from .table import Row, measured_row, share_row
 from .work import Task
 
@@ -38,15 +36,11 @@ Frames = NDArray[np.uint8]
 # With the known ones 17 frames, a length that checkpoints are trained on most.
 KNOWN, MADE = 9, 8  # frames that are known before an extension, and that are made
 SIDES = 5, 4  # frames known before and after a bridge
-ROLLED = 16  # frames that a roll-out adds at a time
-ROLLED_SIDE = 192  # pixels of a roll-out's side: half the work of the other rows' 256
-TOGETHER = 4  # gaps of a task, roll-outs that go on side by side
+TOGETHER = 4  # gaps of a task
 FADE = 8  # frames over which the detail that the VAE loses fades from made ones
 TIMES = "x own motion"
-CALM = ("still", "jump", "spin", "sway")  # what can be done for a minute
 # Whose frames differ: a moving camera, so that the clip's own motion is more than nothing.
 MOVING = Need({"moving_camera": 1.0})
-LONG = Need({"motions": lambda world: tuple(m for m in world.motions if m in CALM), "cameras": ("still",)})
 
 
 @dataclass(frozen=True)
@@ -88,44 +82,20 @@ class ModelFiller:
     @torch.inference_mode()
     def __call__(self, gaps: Sequence[Gap]) -> Iterator[Frames]:
         """Encode the known frames, sample what is between, decode it, and give it the detail that the VAE lost."""
-        own, edits = self.model.generator, [self._edit(gap) for gap in gaps]
-        states = own.text(own.tokenizer.batch([*(g.prompt.text for g in gaps), *[""] * len(gaps)]))
+        edits = [self._edit(gap) for gap in gaps]
         known, mask = (torch.cat(parts) for parts in zip(*edits, strict=True))
-        noise = torch.cat(
-            [
-                torch.randn(x.shape, generator=torch.Generator().manual_seed(gap.prompt.seed))
-                for gap, (x, _) in zip(gaps, edits, strict=True)
-            ]
-        )
-
-        def denoise(x: torch.Tensor, t: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
-            return own.dit(x, t, text, gaps[0].prompt.fps)
-
-        sigmas = schedule(self.model.steps, token_shift(known[0, 0].numel() // 4))
-        positive, negative = states.chunk(2)
-        velocity = guided(denoise, positive, negative, self.model.guidance)
-        for gap, latent in zip(gaps, sample(velocity, noise, sigmas, known, mask).split(1), strict=True):
-            yield faded(decode(own, latent), gap)
+        latents = self.model.fill([gap.prompt for gap in gaps], known, mask)
+        for gap, latent in zip(gaps, latents.split(1), strict=True):
+            yield faded(self.model.generator.frames(latent)[0], gap)
 
     def _edit(self, gap: Gap) -> tuple[torch.Tensor, torch.Tensor]:
         """The latents that are known of a gap, and where they are not."""
         line = Timeline()
         position = len(gap.before) + gap.made
-        known = encode_segment(self._encode, gap.before, 0, line)
-        after = None if gap.after is None else encode_segment(self._encode, gap.after, position, line)
+        known = encode_segment(self.model.encode, gap.before, 0, line)
+        after = None if gap.after is None else encode_segment(self.model.encode, gap.after, position, line)
         edit = bridge(known, gap.made // line.ratio, after)
         return edit.samples.float(), edit.mask
-
-    def _encode(self, frames: Frames) -> torch.Tensor:
-        vae = self.model.generator.vae
-        video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1)
-        return vae.encode(video.to(next(vae.parameters()).dtype))
-
-
-def decode(generator: Generator, latent: torch.Tensor) -> Frames:
-    """One latent (1, C, T, h, w) to frames."""
-    vae = generator.vae
-    return to_uint8(vae.decode(latent.to(next(vae.parameters()).dtype)))
 
 
 def faded(decoded: Frames, gap: Gap) -> Frames:
@@ -168,9 +138,9 @@ def seam(gap: Gap, made: Frames) -> float:
     return max(joins) / max(own, 0.25)
 
 
-def kept(gap: Gap, made: Frames, judge: Judge, world: WorldConfig) -> float:
+def keeps(prompt: Prompt, made: Frames, judge: Judge, world: WorldConfig) -> float:
     """Whether the made frames show the thing and the place that the prompt names."""
-    sight, shot = Sight(judge, made, gap.prompt.fps), gap.prompt.scene.shots[0]
+    sight, shot = Sight(judge, made, prompt.fps), prompt.scene.shots[0]
     return float(sight.noun(world.nouns) == shot.actors[0].noun and sight.scenery("place", world.places) == shot.place)
 
 
@@ -193,7 +163,7 @@ def _join(
 ) -> Scores:
     gaps = list(gaps_of(kind, prompts))
     return {
-        name: [(seam(g, m), kept(g, m, judge, world)) for g, m in zip(gaps, filler()(gaps), strict=True)]
+        name: [(seam(g, m), keeps(g.prompt, m, judge, world)) for g, m in zip(gaps, filler()(gaps), strict=True)]
         for name, filler in fillers.items()
     }
 
@@ -233,77 +203,3 @@ def content_row(
     ceiling, floor = float(np.mean(real)), float(np.mean(wrong))
     chance = 1 / (len(world.nouns) * len(world.places))
     return share_row(name, made, ceiling=ceiling, floor=floor, control=floor, chance=chance, note=note)
-
-
-def drift_prompts(world: WorldConfig, count: int, limit: int) -> list[Prompt]:
-    """Scenes that go on as they are for a minute."""
-    drawn = draw_prompts(LONG, world, count, limit=limit)
-    return [replace(p, width=ROLLED_SIDE, height=ROLLED_SIDE) for p in drawn]
-
-
-def drift_tasks(
-    filler: Callable[[], Filler] | None, prompts: Sequence[Prompt], seconds: Sequence[int], judge: Judge,
-    world: WorldConfig, store: Path,
-) -> list[Task]:  # fmt: skip
-    """Whether thing and place are still there after so many seconds, clip after clip continued from its end; without a
-    filler what the world shows then, and what it shows of another scene."""
-    parts = in_parts(prompts, TOGETHER)
-    if filler is not None:
-        return [
-            Task(store, f"drift {n}", partial(_drift, filler, p, seconds, judge, world)) for n, p in enumerate(parts)
-        ]
-    return [Task(store, f"drift {n}", partial(_still_there, p, seconds, judge, world)) for n, p in enumerate(parts)]
-
-
-def _drift(
-    filler: Callable[[], Filler], prompts: Sequence[Prompt], seconds: Sequence[int], judge: Judge, world: WorldConfig
-) -> dict[str, list[float]]:
-    rolled = roll_out(filler(), prompts, seconds)
-    return {str(at): [_kept(p, m, judge, world) for p, m in zip(prompts, made, strict=True)] for at, made in rolled}
-
-
-def _still_there(
-    prompts: Sequence[Prompt], seconds: Sequence[int], judge: Judge, world: WorldConfig
-) -> dict[str, list[list[float]]]:
-    """For each time: the scores of each scene itself, and of another one."""
-    out: dict[str, list[list[float]]] = {}
-    for at in seconds:
-        ends = [ending(p, at) for p in prompts]
-        others = [*ends[1:], *ends[:1]]
-        out[str(at)] = [[_kept(p, e, judge, world) for p, e in zip(prompts, e, strict=True)] for e in (ends, others)]
-    return out
-
-
-def _kept(p: Prompt, made: Frames, judge: Judge, world: WorldConfig) -> float:
-    return kept(Gap(p, made, len(made), None, made), made, judge, world)
-
-
-def drift_rows(
-    own: Mapping[str, Any] | None, references: Mapping[str, Any], seconds: Sequence[int], world: WorldConfig
-) -> list[Row]:
-    """The rows of roll-outs, by results of :func:`drift_tasks`; without ``own`` those of the scenes themselves."""
-    note = "object and place still there in the last two seconds; floor: another scene"
-    rows = []
-    for at in map(str, seconds):
-        real, wrong = ([s for t in references if _is(t, "drift") for s in references[t][at][k]] for k in (0, 1))
-        made = real if own is None else [s for t in own if _is(t, "drift") for s in own[t][at]]
-        rows.append(content_row(f"drift over {at} s", made, real, wrong, world, note))
-    return rows
-
-
-def ending(p: Prompt, seconds: int) -> Frames:
-    """The last two seconds of a scene of so many, rendered at a low rate."""
-    return render(p.scene, p.width, p.height, seconds + 1, 1.0)[0][-3:]
-
-
-def roll_out(filler: Filler, prompts: Sequence[Prompt], seconds: Sequence[int]) -> Iterator[tuple[int, list[Frames]]]:
-    """Continue scenes' beginnings again and again; what was made last at each of the times asked for."""
-    clips = [render(p.scene, p.width, p.height, KNOWN, p.fps)[0] for p in prompts]
-    shown, left = KNOWN, sorted(seconds)
-    while left:
-        gaps = [Gap(replace(p, seed=p.seed + shown), c, ROLLED, None, c) for p, c in zip(prompts, clips, strict=True)]
-        made = list(filler(gaps))
-        clips = [np.concatenate([c, m])[-KNOWN:] for c, m in zip(clips, made, strict=True)]
-        shown += ROLLED
-        while left and shown >= left[0] * prompts[0].fps:
-            yield left.pop(0), made

@@ -12,8 +12,11 @@ from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ...models.flow import guided, sample, schedule, token_shift
 from ...models.vae import TIME
 from ..generator import Generator
 from ..scenes.config import WorldConfig
@@ -67,6 +70,31 @@ class Model:
                 texts = [p.text for p in part]
                 latents = self.generator.latents(texts, shape, part[0].seed, self.steps, self.guidance, fps)
                 yield from self.generator.frames(latents)
+
+    def encode(self, frames: Frames) -> Tensor:
+        """The latent (1, C, T, h, w) of frames (F, H, W, 3) uint8."""
+        vae = self.generator.vae
+        video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1)
+        return vae.encode(video.to(next(vae.parameters()).dtype)).float()
+
+    @torch.inference_mode()
+    def fill(
+        self, prompts: Sequence[Prompt], known: Tensor, mask: Tensor, turn: int = 0, guidance: float | None = None
+    ) -> Tensor:
+        """Latents (B, C, T, h, w) that are ``known`` where ``mask`` (B, 1, T, h, w) is 0, and made for prompts of one
+        frame rate elsewhere; ``turn`` gives other noise to the next part of a clip, ``guidance`` is another one."""
+        own, fps = self.generator, prompts[0].fps
+        states = own.text(own.tokenizer.batch([*(p.text for p in prompts), *[""] * len(prompts)]))
+        seeds = [torch.Generator().manual_seed(p.seed + turn) for p in prompts]
+        noise = torch.cat([torch.randn(1, *known.shape[1:], generator=seed) for seed in seeds])
+
+        def denoise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+            return own.dit(x, t, text, fps)
+
+        sigmas = schedule(self.steps, token_shift(known[0, 0].numel() // 4))
+        positive, negative = states.chunk(2)
+        velocity = guided(denoise, positive, negative, self.guidance if guidance is None else guidance)
+        return sample(velocity, noise, sigmas, known, mask)
 
 
 @dataclass

@@ -17,12 +17,13 @@ from ..common import ROOT
 from ..generator import Generator
 from ..judges.nets import Judge, load_judge
 from ..scenes.config import CONFIGS
-from . import ask, joins, reconstruction
+from . import ask, joins, reconstruction, rollouts
 from .joins import Filler, ModelFiller
 from .makers import Model, Renders
 from .options import DRIFT, JOINS, NAMES, Options
 from .prompts import NEEDS, Prompt, draw_prompts
 from .questions import QUESTIONS, Question
+from .rollouts import LongVideo
 from .table import Row, read_references, share_row
 from .work import Task, fingerprint
 
@@ -61,7 +62,7 @@ class Plan:
         self.operations = [k for k in JOINS if o.wants(f"{k} seam") or o.wants(f"{k} content")]
         self.gaps: list[Prompt] = draw_prompts(joins.MOVING, self.world, o.samples, limit=self.limit)
         rolls = o.rollouts if any(o.wants(f"drift over {s} s") for s in DRIFT) else 0
-        self.rolled = joins.drift_prompts(self.world, rolls, self.limit) if rolls else []
+        self.rolled = rollouts.drift_prompts(self.world, rolls, self.limit) if rolls else []
         asked_for = ask.key_of(self.prompts), [(p.text, p.seed) for p in self.gaps], self.rolled
         sources = [p for part in NAMES for p in sorted((ROOT / "training" / part).rglob("*.py"))]
         common = (*sources, o.judge, self.world, asked_for, o.samples)
@@ -102,10 +103,10 @@ class Plan:
         for kind in self.operations:
             fillers = {name: partial(_same, filler) for name, filler in joins.REFERENCES.items()}
             out += joins.join_tasks(kind, self.gaps, fillers, judge, world, self.references)
-        out += joins.drift_tasks(None, self.rolled, DRIFT, judge, world, self.references)
+        out += rollouts.drift_tasks(None, self.rolled, DRIFT, judge, world, self.references)
         if self.checkpoint is None:
             return out
-        out += joins.drift_tasks(self.filler, self.rolled, DRIFT, judge, world, self.own)
+        out += rollouts.drift_tasks(self.long_video, self.rolled, DRIFT, judge, world, self.own)
         out += ask.tasks(self.model, judge, self.prompts, world, self.own, "clips")
         for kind in self.operations:
             out += joins.join_tasks(kind, self.gaps, {"made": self.filler}, judge, world, self.own)
@@ -118,6 +119,10 @@ class Plan:
         """The checkpoint with the edits that the nodes make."""
         return ModelFiller(self._model)
 
+    def long_video(self) -> LongVideo:
+        """The checkpoint, as Long Video rolls it out."""
+        return LongVideo(self._model)
+
     def rows(self, found: Mapping[Path, Mapping[str, Any]]) -> list[Row]:
         """The table, from the results of all tasks."""
         own, references = found.get(self.own, {}), found.get(self.references, {})
@@ -125,7 +130,7 @@ class Plan:
         for kind in self.operations:
             rows += joins.join_rows(kind, own if self.checkpoint else _truths(references), references, self.world)
         if self.rolled:
-            rows += joins.drift_rows(own if self.checkpoint else None, references, DRIFT, self.world)
+            rows += rollouts.drift_rows(own if self.checkpoint else None, references, DRIFT, self.world)
         else:
             rows += [Row(f"drift over {s} s", note="absent: no roll-outs in this run, see --rollouts") for s in DRIFT]
         if self.sizes:
