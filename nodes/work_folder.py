@@ -63,14 +63,15 @@ class WorkFolder:
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink(missing_ok=True)
 
 
-_open: weakref.WeakValueDictionary[str, WorkFolder] = weakref.WeakValueDictionary()
+_open: weakref.WeakValueDictionary[Path, WorkFolder] = weakref.WeakValueDictionary()
 
 
 def work_folder(key: str) -> WorkFolder:
     """Return the folder for a key, this process's own if it already has it, and make room for it."""
-    folder = _open.get(key)
+    path = root() / key
+    folder = _open.get(path)
     if folder is None:
-        folder = _open[key] = WorkFolder(key)
+        folder = _open[path] = WorkFolder(key)
     _make_room(folder.path)
     return folder
 
@@ -80,7 +81,7 @@ def _make_room(own: Path) -> None:
     done = [path for path in others if (path / DONE).exists()]
     old = [path for path in others if path not in done and _changed(path) < time.time() - KEPT_DAYS * 86400]
     for path in done[KEPT:] + old:
-        if path.name in _open:
+        if path in _open:
             continue
         with contextlib.suppress(OSError), (path / LOCK).open("a+b") as lock:
             if _lock(lock):

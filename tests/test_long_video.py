@@ -335,3 +335,14 @@ def test_any_family_makes_long_videos_and_goes_on_with_one(inprocess, tmp_path, 
     ((latent,), _) = extend(movie, family.vae, "forward", 6.0, ratio / 4)
     frames = made(family, latent, key="b", chunk=chunk, context=ratio / 8)
     assert len(frames) == 1 + 2 * ratio + 48 and (frames[: 1 + 2 * ratio] == pixels(tmp_path / "one.mp4")).all()
+
+
+def test_a_render_is_kept_where_the_hosts_user_folder_is_now(inprocess, own_user_folder, tmp_path, monkeypatch):
+    import folder_paths
+
+    from comfyui_spacetime.nodes.work_folder import work_folder
+
+    held = work_folder("a")
+    assert work_folder("a") is held and held.path.is_relative_to(own_user_folder)
+    monkeypatch.setattr(folder_paths, "user_directory", str(tmp_path / "moved"))
+    assert work_folder("a").path.is_relative_to(tmp_path / "moved")
