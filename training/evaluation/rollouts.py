@@ -28,7 +28,7 @@ from .work import Task
 
 Frames = NDArray[np.uint8]
 Rolled = Iterator[tuple[int, list[Frames]]]  # seconds, and what is seen of each clip in the two before
-SIDE = 192  # pixels: half the work of the other rows' 256
+SIDE = 160  # pixels: a third of the work of the other rows' 256
 TOGETHER = 4  # roll-outs that go on side by side
 BEGUN = 9  # frames of a scene that are known
 WINDOW, CONTEXT = 9, 3  # latent frames made or seen at once, and seen: Long Video's 4 s and 1.5 s
