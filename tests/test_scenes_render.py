@@ -13,7 +13,7 @@ pytest.importorskip("cv2", reason="the scene world needs opencv: pip install '.[
 
 from scene_kit import drawn_sprites
 
-from comfyui_spacetime.training.scenes import places
+from comfyui_spacetime.training.scenes import places, sprites
 from comfyui_spacetime.training.scenes.config import full
 from comfyui_spacetime.training.scenes.draw import draw_scene
 from comfyui_spacetime.training.scenes.render import render, split
@@ -211,3 +211,12 @@ def test_every_place_has_several_compositions():
         assert any(
             a.image.shape != b.image.shape or (a.image != b.image).any() for a, b in zip(one, other, strict=True)
         )
+
+
+def test_a_blob_has_the_colours_of_its_thing_in_another_outline_always_the_same():
+    thing, blob = sprites.sprite("dog").astype(float), sprites.blob("dog").astype(float)
+    assert np.array_equal(blob, sprites.blob("dog")) and not np.array_equal(blob, sprites.blob("cow"))
+    solid = [picture[picture[..., 3] > 250][:, :3] for picture in (thing, blob)]
+    assert np.abs(solid[0].mean(0) - solid[1].mean(0)).max() < 25
+    differs = (thing[..., 3] > 128) != (blob[..., 3] > 128)
+    assert 0.05 < differs.mean() < 0.4

@@ -28,7 +28,7 @@ from ..scenes.config import WorldConfig
 from ..scenes.render import render
 from .ask import in_parts
 from .makers import Model
-from .prompts import Need, Prompt
+from .prompts import CLEAR, Need, Prompt
 from .table import Row, measured_row, share_row
 from .work import Task
 
@@ -39,8 +39,8 @@ SIDES = 5, 4  # frames known before and after a bridge
 TOGETHER = 4  # gaps of a task
 FADE = 8  # frames over which the detail that the VAE loses fades from made ones
 TIMES = "x own motion"
-# Whose frames differ: a moving camera, so that the clip's own motion is more than nothing.
-MOVING = Need({"moving_camera": 1.0})
+# Whose frames differ: a moving camera, so that the clip's own motion is more than nothing; and can be read in a second.
+MOVING = Need({"moving_camera": 1.0, **CLEAR})
 
 
 @dataclass(frozen=True)

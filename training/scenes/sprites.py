@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ..common import ROOT
 from .nouns import NOUNS
 
 SIDE = 256  # pixels of a sprite's picture
+RAGGED = 24.0  # pixels by which a blob's outline is off
 Picture = NDArray[np.uint8]  # (H, W, 4) RGBA
 
 # What places are furnished with; none of it is a noun, so that a place never shows what nobody speaks of.
@@ -182,5 +184,16 @@ def straight(pixels: Picture) -> Picture:
 
 
 def blob(noun: str, colour: str | None = None) -> Picture:
-    """The sprite with its shape and detail blurred away: what a model draws that knows only colours."""
-    return straight(cv2.GaussianBlur(premultiplied(sprite(noun, colour)), (0, 0), 28))
+    """The sprite's colours in a ragged shape without details: what a model draws that knows only colours."""
+    pixels = premultiplied(sprite(noun, colour))
+    rng = np.random.default_rng(zlib.crc32(noun.encode()))
+    height, width = pixels.shape[:2]
+    down, across = (_ripples(rng, height, width) for _ in range(2))
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return straight(cv2.GaussianBlur(cv2.remap(pixels, x + across, y + down, cv2.INTER_LINEAR), (0, 0), 6))
+
+
+def _ripples(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+    """Smooth noise with a standard deviation of RAGGED pixels, in bumps of about three times that size."""
+    noise = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 0.75 * RAGGED)
+    return np.asarray(noise * (RAGGED / noise.std()), np.float32)
