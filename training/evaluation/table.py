@@ -100,15 +100,20 @@ def markdown(rows: Sequence[Row]) -> str:
         "| row | value | 95% interval | samples | ceiling | floor | control | chance | judge |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    notes = []
+    notes: dict[str, list[str]] = {}
     for row in rows:
         cells = [_shown(v, row.unit) for v in (row.value, row.ceiling, row.floor, row.control, row.chance)]
-        between = "" if row.low is None or row.high is None else f"{_plain(row.low)} to {_plain(row.high)}"
+        between = (
+            ""
+            if row.low is None or row.high is None
+            else f"{_plain(row.low, row.unit)} to {_plain(row.high, row.unit)}"
+        )
         verdict = row.judge if row.value is not None else "absent"
         lines.append(f"| {row.row} | {cells[0]} | {between} | {row.samples} | {' | '.join(cells[1:])} | {verdict} |")
         if row.note:
-            notes.append(f"- {row.row}: {row.note}")
-    return "\n".join(lines + (["", *notes] if notes else []))
+            notes.setdefault(row.note, []).append(row.row)
+    told = [f"- {'; '.join(about)}: {note}" for note, about in notes.items()]
+    return "\n".join(lines + (["", *told] if told else []))
 
 
 def read_card(path: Path) -> tuple[str, str]:
@@ -135,11 +140,11 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
-def _plain(value: float) -> str:
-    return f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}"
+def _plain(value: float, unit: str) -> str:
+    return f"{value:.1f}" if unit == PERCENT else f"{value:.2f}"
 
 
 def _shown(value: float | None, unit: str) -> str:
     if value is None:
         return ""
-    return f"{value:.1f}%" if unit == PERCENT else f"{value:.2f} {unit}"
+    return f"{_plain(value, unit)}%" if unit == PERCENT else f"{_plain(value, unit)} {unit}".rstrip()
