@@ -103,11 +103,7 @@ def markdown(rows: Sequence[Row]) -> str:
     notes: dict[str, list[str]] = {}
     for row in rows:
         cells = [_shown(v, row.unit) for v in (row.value, row.ceiling, row.floor, row.control, row.chance)]
-        between = (
-            ""
-            if row.low is None or row.high is None
-            else f"{_plain(row.low, row.unit)} to {_plain(row.high, row.unit)}"
-        )
+        between = " to ".join(_plain(v, row.unit) for v in (row.low, row.high) if v is not None)
         verdict = row.judge if row.value is not None else "absent"
         lines.append(f"| {row.row} | {cells[0]} | {between} | {row.samples} | {' | '.join(cells[1:])} | {verdict} |")
         if row.note:
