@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Precision and recall of the scene-cut detection on joined clips whose cuts are known.
 
-    python -P host/entry.py bench.footage_cuts [--clips FILE ...] [--pictures FOLDER]
+    ./spacetime bench footage_cuts [--clips FILE ...] [--pictures FOLDER]
 
 Shots come from rendered scenes, from the given clips (whole shots only: give files without cuts) and from slow camera
 moves over the given pictures. Half of the shots carry what must not be taken for a cut: a flash, a whip pan, a change

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """False alarms and misses of the footage filters.
 
-    python -P host/entry.py bench.footage_filters [--clips FILE ...] [--pictures FOLDER]
+    ./spacetime bench footage_filters [--clips FILE ...] [--pictures FOLDER]
 
 Good clips are rendered scenes, slow moves over the given pictures and every window of the given video files (between
 cuts); each is then spoilt in every way that a filter is there for. Values are printed as deciles, so that thresholds

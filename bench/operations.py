@@ -30,7 +30,7 @@ INPUTS = Path(__file__).resolve().parent.parent / "workflows" / "inputs"
 PROMPTS = {
     "panda_snow": "a red panda walks to the right in the forest in falling snow",
     "turtle_beach": "a turtle walks to the right on the beach",
-    "balloon_meadow": "a balloon sways in a grassy meadow",
+    "balloon_meadow": "a balloon rises in a grassy meadow",
 }
 COLUMNS = ("kept exactly", "seam", "sharpness", "moved", "CPU s per new s")
 

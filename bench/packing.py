@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Native sizes in one batch, two ways, in tokens per second of training: ``python -P host/entry.py bench.packing``.
+"""Native sizes in one batch, two ways, in tokens per second of training: ``./spacetime bench packing``.
 
 Buckets: a batch holds clips of one shape. Packing: a batch holds clips of any shapes in one row of tokens, attention
 is block-diagonal, and every token has a modulation of its own. The mixture of shapes is the same, by tokens.

@@ -23,7 +23,7 @@ def from_json(text: str) -> Storyboard:
         data = {"shots": data}
     if not isinstance(data, dict) or not isinstance(data.get("shots"), list):
         raise StoryboardError(
-            'The JSON has no list of shots: write {"shots": [{"seconds": 3, "prompt": "a dog runs"}]}.'
+            'The JSON has no list of shots: write {"shots": [{"seconds": 3, "prompt": "a duck walks"}]}.'
         )
     if data.get("version", VERSION) != VERSION:
         raise StoryboardError(f"The JSON says version {data['version']!r}; this reads version {VERSION}.")
@@ -39,7 +39,7 @@ def from_json(text: str) -> Storyboard:
 def _shot(entry: Any, number: int) -> Shot:
     """The shot of a JSON object; ``number`` counts from 1."""
     if not isinstance(entry, dict):
-        raise StoryboardError(f'Shot {number} is no object such as {{"seconds": 3, "prompt": "a dog runs"}}.')
+        raise StoryboardError(f'Shot {number} is no object such as {{"seconds": 3, "prompt": "a duck walks"}}.')
     unknown = sorted(entry.keys() - {"seconds", "prompt", "transition", "picture"})
     if unknown:
         raise StoryboardError(f'Shot {number} has "{unknown[0]}"; a shot has seconds, prompt, transition, picture.')

@@ -26,7 +26,7 @@ PICTURE = re.compile(r"\[(?P<picture>[^\]]+)\]\s*")
 CAST = re.compile(
     r"(?:cast(?:\s*[:：]|\s)|角色\s*[:：]?)\s*(?P<name>[^:：\s][^:：]*?)\s*[:：]\s*(?P<looks>.*)", re.IGNORECASE
 )
-EXAMPLE = '"3 s: a dog runs" or "0-3s: a dog runs"'
+EXAMPLE = '"3 s: a duck walks" or "0-3s: a duck walks"'
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ PART = "spacetime_part"  # in transformer_options: (latent frames of the whole c
 EXAMPLE = """12 s: a red panda walks to the right in the forest
 glide 8 s: a red panda walks to the right in the forest at night
 continue 10 s: a red panda walks to the right in the forest at night
-cut 15 s: a penguin sways from side to side on the beach
-cut 15 s: a balloon sways from side to side in the meadow"""
+cut 15 s: a penguin stands on the beach
+cut 15 s: a balloon stays still in the meadow"""
 
 
 class PromptSchedule(io.ComfyNode):

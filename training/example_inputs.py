@@ -29,7 +29,7 @@ def scene(noun: str, place: str, motion: str, start: tuple[float, float], number
 CLIPS = {
     "panda_snow": scene("red panda", "forest", "right", (-0.2, 0.3), 11, "snow"),
     "turtle_beach": scene("turtle", "beach", "right", (0.0, 0.2), 12),
-    "balloon_meadow": scene("balloon", "meadow", "sway", (0.1, -0.4), 13),
+    "balloon_meadow": scene("balloon", "meadow", "up", (0.1, 0.3), 13),
 }
 PICTURE = scene("penguin", "beach", "jump", (0.0, 0.3), 14)
 
