@@ -6,6 +6,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,15 +16,16 @@ from torch import Tensor, nn
 
 from ..models import dit as transformer
 from ..models.dit import DiTConfig
-from ..models.flow import add_noise
+from ..models.flow import add_noise, shift_timestep, token_shift
 from ..models.text import TextConfig
+from ..training import noise as plans
 from ..training.batches import Batch, Batches
 from ..training.latents import Clips
 from ..training.noise import Plan, base_timestep
 from ..training.train_dit import LEVELS, DiTPart, Trained, flow_loss
 
 MOVES = 0.02  # of a latent position that a thing sweeps over, as in the loss
-NEAREST = 0.05  # where a prediction is divided by the noise level, or by what is left of the clip
+NEAREST = 0.05  # least noise level, or least that is left of the clip, where a prediction is divided by it
 
 
 class Measured(DiTPart):
@@ -58,7 +61,7 @@ def broadcast(t: Tensor) -> Tensor:
 
 
 class PredictsClip(Trained):
-    """The network's output is the clip; the loss stays that of the velocity (as in JiT, arXiv:2511.13720)."""
+    """The network's output is the clip; the loss stays that of the velocity, as in JiT (arXiv:2511.13720)."""
 
     def forward(self, x: Tensor, t: Tensor, ids: Tensor, fps: float) -> Tensor:
         """Predict the velocity."""
@@ -73,38 +76,96 @@ class PredictsNoise(Trained):
         return (super().forward(x, t, ids, fps) - x) / (1 - broadcast(t)).clamp(min=NEAREST)
 
 
-class Clip(Measured):
+class Bounded(Measured):
+    """Trains on noise levels of which none is so near an end that the velocity can't be told from the prediction."""
+
+    low, high = 0.0, 1.0
+
+    def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
+        """Draw a batch and return its loss and its number of tokens."""
+        batch = self.batches.draw(rng, progress)
+        free, bounds = batch.plan.told > 0, (self.low, self.high)
+        told, level = (torch.where(free, x.clamp(*bounds), x) for x in (batch.plan.told, batch.plan.level))
+        return flow_loss(self.module, replace(batch, plan=Plan(told, level))), batch.tokens
+
+
+class Clip(Bounded):
     """Predict the clip."""
 
-    network = PredictsClip
+    network, low = PredictsClip, NEAREST
 
 
-class Noise(Measured):
+class Noise(Bounded):
     """Predict the noise."""
 
-    network = PredictsNoise
+    network, high = PredictsNoise, 1 - NEAREST
+
+
+class Skipping(Trained):
+    """The network's output is what is left when the best guess by the noisy latent alone is taken off the velocity.
+
+    Of latents that are white noise of variance 1 the velocity is best told by (2t - 1) / (t^2 + (1 - t)^2) of them.
+    """
+
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor, fps: float) -> Tensor:
+        """Predict the velocity."""
+        at = broadcast(t)
+        return super().forward(x, t, ids, fps) + x * (2 * at - 1) / (at.square() + (1 - at).square())
+
+
+class Skip(Measured):
+    """The noisy latent goes past the network."""
+
+    network = Skipping
 
 
 @contextmanager
-def patches_of(side: int) -> Iterator[None]:
-    """Let tokens be of ``side`` x ``side`` latent positions for a while."""
-    usual, transformer.PATCH = transformer.PATCH, side
+def replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Let a module's attribute be another one for a while."""
+    usual = getattr(module, name)
+    setattr(module, name, value)
     try:
         yield
     finally:
-        transformer.PATCH = usual
+        setattr(module, name, usual)
+
+
+def spread_evenly(count: int, tokens: int, rng: np.random.Generator, spread: float = 1.0) -> Tensor:
+    """Timesteps as :func:`base_timestep` draws them, one from each of ``count`` equal parts of their distribution."""
+    shares = torch.from_numpy((rng.permutation(count) + rng.random(count)) / count)
+    t = shift_timestep((spread * torch.special.ndtri(shares)).sigmoid(), max(1.0, token_shift(tokens) / 1.5))
+    uniform = torch.from_numpy(rng.random(count))
+    return torch.where(torch.from_numpy(rng.random(count)) < 0.1, uniform, t).float().clamp(min=1e-4)
+
+
+class Even(Measured):
+    """The timesteps of a batch are spread evenly."""
+
+    def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
+        """Draw a batch and return its loss and its number of tokens."""
+        with replaced(plans, "base_timestep", spread_evenly):
+            return super().loss(rng, progress)
+
+
+class Cleaner(Measured):
+    """Timesteps are shifted half as far towards noise."""
+
+    def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
+        """Draw a batch and return its loss and its number of tokens."""
+        with replaced(plans, "token_shift", lambda tokens: token_shift(tokens) / 2):
+            return super().loss(rng, progress)
 
 
 class SmallTokens(Trained):
     """A token is one latent position, 16 pixels, not two by two; four times as many make a clip."""
 
     def __init__(self, dit: DiTConfig, text: TextConfig) -> None:
-        with patches_of(1):
+        with replaced(transformer, "PATCH", 1):
             super().__init__(dit, text)
 
     def forward(self, x: Tensor, t: Tensor, ids: Tensor, fps: float) -> Tensor:
         """Predict the velocity."""
-        with patches_of(1):
+        with replaced(transformer, "PATCH", 1):
             return super().forward(x, t, ids, fps)
 
 
@@ -158,30 +219,32 @@ class Aligned(Trained):
 class SelfFlow(Measured):
     """Self-Flow (arXiv:2603.06507): some tokens have another noise level than the rest, and what an early layer makes
     of them is to foretell what a late layer of the averaged network makes of the clip at the lower of the two levels.
+    The averaged network is not saved: a run that goes on begins another.
     """
 
     network = Aligned
-    share, weight, decay = 0.25, 0.8, 0.99
+    share, weight = 0.25, 0.8
     teacher: Aligned | None = None
+    steps = 0
 
     def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
         """Draw a batch and return its loss and its number of tokens."""
         batch, student = self.batches.draw(rng, progress), self.module
         assert isinstance(student, Aligned)
         x, (told, level) = batch.x, (batch.plan.told, batch.plan.level)
-        other = base_timestep(len(x), batch.tokens // len(x), rng).view(-1, 1, 1, 1, 1)
+        other = base_timestep(len(x), batch.tokens // len(x), rng, self.options.noise.spread).view(-1, 1, 1, 1, 1)
         tokens = torch.from_numpy(rng.random((len(x), 1, x.shape[2], x.shape[3] // 2, x.shape[4] // 2)) < self.share)
         chosen = tokens.repeat_interleave(2, 3).repeat_interleave(2, 4) & (told > 0)
         mixed, noisy = torch.where(chosen, other, told), torch.where(chosen, other, level)
         cleaner = torch.minimum(told, other).expand_as(told)
         noise = torch.randn_like(x)
-        depth = len(student.dit.blocks)
+        third = len(student.dit.blocks) / 3
         with torch.autocast("cpu", torch.bfloat16):
-            v, early = student.features(add_noise(x, noise, noisy), mixed, batch.ids, batch.fps, depth // 3)
+            v, early = student.features(add_noise(x, noise, noisy), mixed, batch.ids, batch.fps, round(third) - 1)
             with torch.no_grad():
                 seen = add_noise(x, noise, torch.minimum(level, other))
                 step = cleaner if cleaner.shape[-1] > 1 else cleaner[:, 0, :, 0, 0]
-                late = self._averaged(student).features(seen, step, batch.ids, batch.fps, 2 * depth // 3)[1]
+                late = self._averaged(student).features(seen, step, batch.ids, batch.fps, round(2 * third) - 1)[1]
             apart = 1 - F.cosine_similarity(student.foretell(early).float(), late.float(), -1).mean()
         error = (v.float() - (noise - x)).square().mean(1, keepdim=True)
         weight = ((mixed > 0).float() * batch.weight).expand_as(error)
@@ -191,6 +254,7 @@ class SelfFlow(Measured):
     def _averaged(self, student: Aligned) -> Aligned:
         if self.teacher is None:
             self.teacher = copy.deepcopy(student).requires_grad_(False)
+        self.steps += 1
         for mine, its in zip(self.teacher.parameters(), student.parameters(), strict=True):
-            mine.lerp_(its, 1 - self.decay)
+            mine.lerp_(its, 10 / (self.steps + 10))  # as the trainer averages in its first steps
         return self.teacher

@@ -41,7 +41,7 @@ PROMPTS = (
     "An elephant stands in the desert while the camera zooms in.",
 )
 SHAPE = (5, 16, 16)  # of the latents that are sampled: 17 frames of 256 x 256
-ALIKE = ("--set", "freeze_text=true", "--set", "warmup=30")
+FROZEN = "freeze_text=true"
 STEPS, GUIDANCE, FPS, SEED = 20, 4.0, 8.0, 1
 
 
@@ -58,7 +58,8 @@ class Point:
     def changes(self) -> list[str]:
         """What differs from the config, for the command line."""
         dit = self.settings.dit
-        sizes = [f"dit.dim={dit.dim}", f"dit.depth={dit.depth}", f"dit.heads={dit.heads}", f"steps={self.steps}"]
+        sizes = [f"dit.dim={dit.dim}", f"dit.depth={dit.depth}", f"dit.heads={dit.heads}"]
+        sizes += [f"steps={self.steps}", f"warmup={round(self.steps / 10)}"]
         return [word for change in sizes for word in ("--set", change)]
 
 
@@ -67,7 +68,7 @@ def points(factors: list[float], first_steps: int, batches: int) -> list[Point]:
     out: list[Point] = []
     for number, factor in enumerate(factors):
         dim, depth, heads = SIZES[min(number, len(SIZES) - 1)]
-        settings = load_settings("nano", "dit", [])
+        settings = load_settings("nano", "dit", [FROZEN])
         settings = replace(settings, dit=replace(settings.dit, dim=dim, depth=depth, heads=heads))
         clips = clips_in(settings.train.dit.tokens, SHAPE, dim)
         step = dit_cost(settings, SHAPE, clips, False).flops * batches
@@ -97,7 +98,7 @@ def train(point: Point, options: argparse.Namespace) -> float:
         "--processes",
         str(options.processes),
     ]
-    words = ["dit", "--config", "nano", "--out", str(folder), *point.changes, *ALIKE, *options.more]
+    words = ["dit", "--config", "nano", "--out", str(folder), *point.changes, "--set", FROZEN, *options.more]
     words += ["--text", str(text_file(options))]
     done = latest(folder)
     if done is None or facts(done)["step"] < point.steps:

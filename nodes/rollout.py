@@ -142,14 +142,20 @@ class Rollout:
 
     def _guidance(self, chunk: Chunk) -> float:
         settings = self._settings
-        return history_guidance(settings.guidance, settings.history) if chunk.before else settings.guidance
+        joined = chunk.before or self._made_behind(chunk)
+        return history_guidance(settings.guidance, settings.history) if joined else settings.guidance
+
+    def _made_behind(self, chunk: Chunk) -> bool:
+        """Whether a chunk is made backwards, and what it sees behind it was made as well."""
+        return any(state != KNOWN for state in self.clip.state[chunk.end : chunk.end + chunk.after])
 
     def _window(self, index: int, chunk: Chunk) -> tuple[Tensor, Tensor]:
         """What a chunk is made from: samples and mask of its window."""
         clip, first = self.clip, chunk.begin - chunk.before
         parts = [clip.samples[:, :, chunk.begin : chunk.end]]
         if chunk.after:
-            parts.append(self._known_behind(chunk))
+            behind = self._known_behind(chunk)
+            parts.append(self._corrupted(behind, index) if self._made_behind(chunk) else behind)
         history = [*self._past(chunk, first)]
         if chunk.before:
             history.append(self.latents(first, chunk.begin))

@@ -57,6 +57,30 @@ def test_a_network_that_is_right_about_clip_or_noise_is_right_about_the_velocity
         torch.testing.assert_close(v, noise - clip)
 
 
+def test_what_a_network_adds_to_the_best_guess_is_nothing_where_the_guess_is_right():
+    model = _variants.Skipping(DiTConfig(dim=32, depth=1, heads=2, text_dim=32), TextConfig(dim=32, heads=2))
+    x, ids = torch.randn(2, 16, 3, 4, 4), torch.zeros(2, 80, dtype=torch.int64)
+    for level, share in (0.0, -1.0), (0.5, 0.0), (1.0, 1.0):  # the head begins at zero
+        torch.testing.assert_close(model(x, torch.full((2, 3), level), ids, 8.0), share * x)
+
+
+def test_evenly_spread_timesteps_are_of_the_same_distribution_and_leave_no_part_of_it_out():
+    even, any_ = (
+        torch.stack([draw(16, 320, np.random.default_rng(n), 1.4) for n in range(200)])
+        for draw in (_variants.spread_evenly, _variants.base_timestep)
+    )
+    wanted = torch.tensor([0.1, 0.5, 0.9])
+    torch.testing.assert_close(even.flatten().quantile(wanted), any_.flatten().quantile(wanted), atol=0.03, rtol=0)
+    assert even.median(1).values.std() < 0.5 * any_.median(1).values.std()
+
+
+def test_clips_of_another_shape_than_a_square_are_cut_with_their_noise_plan(folder):
+    options = settings.load_settings("nano", "dit", [*TINY, f"latents={folder}", "noise.regions=1.0"])
+    part = _variants.Square(options.train.dit, train_dit.Trained(options.dit, TextConfig(dim=192, heads=3)))
+    batch = part.batches.draw(np.random.default_rng(0), 1.0)
+    assert batch.plan.told.shape[-2:] == batch.x.shape[-2:] == (4, 4)
+
+
 def test_self_flow_learns_to_foretell_the_averaged_network(folder):
     options = settings.load_settings("nano", "dit", [*TINY, f"latents={folder}"])
     module = _variants.Aligned(options.dit, TextConfig(dim=192, heads=3))

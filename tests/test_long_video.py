@@ -97,6 +97,18 @@ def test_chunks_that_go_on_from_finished_frames_are_guided_less(kit, monkeypatch
     assert guided[3:] == [4.0, 4.0, 4.0]
 
 
+def test_chunks_that_are_made_backwards_from_finished_frames_are_guided_less_too(kit, tmp_path, monkeypatch):
+    from comfyui_spacetime.nodes import rollout
+    from comfyui_spacetime.nodes.extend import extend
+
+    guided, sample = [], rollout.sample
+    monkeypatch.setattr(rollout, "sample", lambda *given: guided.append(given[6]) or sample(*given))
+    movie = film(tmp_path / "movie.mp4", frames=20, size=(32, 32))
+    ((latent,), _) = extend(movie, kit.vae, "backward", 5.0, 0.5)
+    made(kit, latent, guidance=4.0)
+    assert guided[0] == 4.0 and len(guided) > 2 and set(guided[1:]) == {2.5}  # the first sees the video itself
+
+
 def test_prompts_come_at_their_times_and_a_cut_starts_anew(kit):
     from comfyui_spacetime.nodes.prompts import PromptSchedule
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 
 import pytest
@@ -61,6 +62,26 @@ def test_what_leads_to_a_known_end_from_nothing_is_made_from_its_end():
     backward = [chunk for chunk in found if chunk.backward]
     assert [chunk.begin for chunk in backward] == [15, 10, 5, 0] and all(chunk.after == 3 for chunk in backward)
     assert [chunk.lead for chunk in backward] == [1, 1, 1, 0] and not any(chunk.anchored for chunk in backward)
+
+
+@pytest.mark.parametrize("line", [LINE, Timeline(8, lone_first=False)])
+def test_what_a_chunk_sees_is_known_or_was_made_before_it(line):
+    rng = random.Random(0)
+    for _ in range(2000):
+        length, window = rng.randint(2, 40), rng.randint(3, 12)
+        context = rng.randint(0, window - 2)
+        state = [FREE] * length
+        for _ in range(rng.randint(0, 3)):
+            at = rng.randrange(length)
+            end = min(length, at + rng.randint(1, 4))
+            state[at:end] = [KNOWN] * (end - at)
+        cuts = sorted(rng.sample(range(1, length), min(length - 1, rng.randint(0, 2))))
+        done = {frame for frame in range(length) if state[frame] == KNOWN}
+        for chunk in chunks(state, window, context, line, cuts):
+            seen = {*range(chunk.begin - chunk.before, chunk.begin), *range(chunk.end, chunk.end + chunk.after)}
+            assert seen <= done, (state, window, context, cuts, chunk)
+            done |= set(range(chunk.begin, chunk.end))
+        assert done == set(range(length))
 
 
 def test_a_known_end_within_the_first_window_needs_no_way_back():

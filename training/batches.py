@@ -76,7 +76,7 @@ class Batches:
         same = np.flatnonzero(clips.fps == fps)
         chosen = rng.choice(same, self.size((frames, *shape[1:])))
         x, weight = self.read(clips, chosen, frames)
-        noise = plan(len(x), frames, *shape[1:], rng, self.options.noise)
+        noise = plan(len(x), frames, x.shape[3], x.shape[4], rng, self.options.noise)
         ids = self.tokenizer.batch([self.words(clips, int(i), frames, rng) for i in chosen])
         return Batch(x, weight, noise, ids, fps)
 

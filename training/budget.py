@@ -82,9 +82,13 @@ def lean_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
 
 
 def dit_cost(settings: Settings, shape: tuple[int, int, int], clips: int, gpu: bool) -> Cost:
-    """One pass of transformer and text encoder over ``clips`` latents of (frames, height, width) positions."""
+    """One pass of transformer and text encoder over ``clips`` latents of (frames, height, width) positions.
+
+    A text encoder that is kept as it is (``freeze_text``) has no backward pass.
+    """
     with torch.device("meta"):
         dit, text = SpacetimeDiT(settings.dit), TextEncoder(settings.text)
+        text.requires_grad_(not settings.train.dit.freeze_text)
         both = nn.ModuleList([dit, text]).to(torch.bfloat16)
         x = torch.empty(clips, settings.dit.channels, *shape, dtype=torch.bfloat16)
         t = torch.empty(clips, shape[0])

@@ -86,7 +86,7 @@ class TrainDiT(Schedule):
     freeze_text: bool = False  # an encoder that train text has taught must not move while what it says is learnt
     dropped_text: float = 0.1  # share of clips without text, which guidance needs
     short: float = 0.0  # share of clips that learn by a short caption, as of their first frame, instead of a dense one
-    misspelt: float = 0.1  # share of words in which a letter is lost, so that letters are learnt
+    misspelt: float = 0.1  # share of texts of which a word loses a letter, so that letters are learnt
     emphasis: float = 3.0  # further weight of the loss where something moves
     noise: Mix = field(default_factory=Mix)
     samples: str = "weights/spacetime-nano.safetensors"  # the checkpoint whose VAE decodes film strips

@@ -84,9 +84,10 @@ def _scene(state: Sequence[str], start: int, stop: int, window: int, context: in
     goal = next((frame for frame in range(start, stop) if state[frame] != FREE), stop)
     out, at = [], start
     if goal < stop and state[goal] == KNOWN and goal - start >= window - opening:
+        behind = goal + _known_run(state, goal, stop, context)  # up to here there is something to see
         for begin, end in reversed(_parts(start, goal, room)):
             lead = opening if begin == start else int(lone)
-            seen = min(context, stop - end) if end < goal else _known_run(state, goal, stop, context)
+            seen = min(context, behind - end)
             out.append(Chunk(begin, end, 0, seen, lead, opens=bool(opening) and begin == start, backward=True))
         at = goal
     spans = [(at, min(stop, at + window - opening))] if at == start else []
