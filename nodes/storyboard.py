@@ -35,7 +35,8 @@ class StoryboardNode(io.ComfyNode):
                     io.String.Input, "storyboard", default=EXAMPLE, multiline=True,
                     tooltip='A line for each shot: "0-3s: a duck walks" or "3 s: a duck walks". Behind the colon may '
                     'stand "cut," (a new scene), "continue," (the same scene goes on) or "glide," (the prompt changes '
-                    'little by little). "cast Mia: a red panda" says what Mia looks like wherever the name stands. Or JSON.',
+                    'little by little). "cast Mia: a red panda" says what Mia looks like wherever the name stands. Or '
+                    "JSON.",
                 )
             ],
             outputs=[
