@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from .parallel import Owned, local, share_gradients
+from .parallel import Owned, dealt, local, share_gradients
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
@@ -30,10 +30,10 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
 
 
 def orthogonalise_all(matrices: Sequence[Tensor]) -> Iterable[Tensor]:
-    """Orthogonalise each; of a sharded one, this process's rows (the whole is put together on its owner)."""
+    """Orthogonalise each, shared out between the processes; of a sharded one this yields the process's own rows."""
     if matrices and isinstance(matrices[0], DTensor):
         return Owned(matrices).map(orthogonalise)  # type: ignore[arg-type]
-    return (orthogonalise(m.flatten(1)) for m in matrices)
+    return dealt([m.flatten(1) for m in matrices], orthogonalise)
 
 
 class Muon(torch.optim.Optimizer):

@@ -116,6 +116,23 @@ def local(value: Tensor) -> Tensor:
     return value.to_local() if isinstance(value, DTensor) else value
 
 
+def dealt(matrices: Sequence[Tensor], function: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
+    """Apply ``function`` (rows, columns) -> same shape to matrices that all processes hold, each on one of them."""
+    if not dist.is_initialized() or not matrices:
+        yield from map(function, matrices)
+        return
+    loads = [0] * dist.get_world_size()
+    flat = torch.zeros(sum(m.numel() for m in matrices), dtype=matrices[0].dtype, device=matrices[0].device)
+    parts = [part.view_as(m) for part, m in zip(flat.split([m.numel() for m in matrices]), matrices, strict=True)]
+    for matrix, part in zip(matrices, parts, strict=True):
+        owner = loads.index(min(loads))
+        loads[owner] += matrix.numel()
+        if owner == dist.get_rank():
+            part.copy_(function(matrix))
+    dist.all_reduce(flat)
+    yield from parts
+
+
 class Owned:
     """Sharded matrices, each made whole on one process, its owner: the i-th of a group of ``world`` on process i.
 
