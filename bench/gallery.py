@@ -145,7 +145,8 @@ def page(prompts: Sequence[Asked], verdicts: Sequence[str], options: argparse.Na
         f"{len(prompts)} prompts chosen by chance, not by hand: "
         f"`./spacetime bench gallery --seed {options.seed} --count {options.count} --steps {options.steps}`. Every "
         f"combination of thing, place and motion was kept out of training. Under each strip stands what the judges "
-        f"read; {good} of {len(prompts)} are as asked.",
+        f"read; {good} of {len(prompts)} are as asked. Things that the model does not know are asked for, too: "
+        "see the limits in docs/MODEL_CARD.md.",
         "",
     ]
     for number, (asked, read) in enumerate(zip(prompts, verdicts, strict=True), 1):
