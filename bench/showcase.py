@@ -3,8 +3,8 @@
 
     ./spacetime bench showcase [--seed 1] [--steps 8] [--picture docs/images/results.jpg] [--checkpoint FILE]
 
-The prompts are chosen by hand, the clips are not: all have the same seed. What becomes of prompts that nobody chose is in
-docs/gallery (``./spacetime bench gallery``).
+The prompts are chosen by hand, the clips are not: all have the same seed. What becomes of prompts that nobody chose is
+in docs/gallery (``./spacetime bench gallery``).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ PROMPTS = (
     "A turtle walks to the right in the forest as snow falls.",
     "A doughnut is bitten into on the beach.",
     "A candle starts to burn in the mountains at night.",
-    "A yellow balloon rises in the meadow by day.",
-    "A bus drives to the left in the city by day.",
+    "A red balloon flies upwards in the meadow on a fine day.",
+    "A bus drives to the left in the city on a fine day.",
     "Two apples stand in the desert.",
-    "As a pencil sketch: a penguin stands in the meadow.",
+    "As a pencil sketch: a turtle stands on the beach.",
     "一头大象在海滩上向左走。",
 )
 SHAPE, FPS, GUIDANCE = (5, 16, 16), 8.0, 4.0  # two seconds of 256 x 256
