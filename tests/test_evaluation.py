@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from scene_kit import drawn_sprites
 from tiny import write_tiny_checkpoint
 
@@ -216,6 +218,29 @@ def test_a_quick_run_of_a_tiny_random_model_gives_the_whole_table(random_judge, 
     out.unlink()
     command.main([str(w) for w in words])
     assert {row["row"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]} == rows
+
+
+@drawn
+def test_a_new_transformer_with_the_same_vae_leaves_the_vaes_results_as_they_are(random_judge, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "CONFIGS", {"nano": narrow})
+    words = ["--judge", str(random_judge), "--samples", "1", "--work", str(tmp_path), "--rows", "VAE", "--checkpoint"]
+    path = write_tiny_checkpoint(tmp_path / "tiny.safetensors")
+    one = plan.Plan(options.read_options([*words, str(path)]))
+    change(path, "dit.")
+    new_transformer = plan.Plan(options.read_options([*words, str(path)]))
+    change(path, "vae.")
+    new_vae = plan.Plan(options.read_options([*words, str(path)]))
+    assert one.rebuilt == new_transformer.rebuilt != new_vae.rebuilt and one.own != new_transformer.own
+
+
+def change(path: Path, prefix: str) -> None:
+    """Change the first weight of a part of a checkpoint."""
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+    name = next(n for n in sorted(tensors) if n.startswith(prefix) and tensors[n].is_floating_point())
+    tensors[name] = tensors[name] + 0.5
+    save_file(tensors, path, metadata=about)
 
 
 def test_ceilings_and_controls_come_from_a_table_written_before(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.checkpoint import load_checkpoint
+from ...models.checkpoint import Checkpoint, load_checkpoint
 from ...models.vae import VideoVAE
 from ..common import ROOT
 from ..generator import Generator
@@ -72,6 +72,15 @@ class Plan:
             models = sorted((ROOT / "models").rglob("*.py"))
             key = fingerprint(*common, *models, o.checkpoint, o.steps, o.guidance)
             self.own = o.work / f"{o.checkpoint.stem}-{key}"
+        self.rebuilt: Path = self.own if self.checkpoint is None else o.work / f"vae-{self._of_vae(self.checkpoint)}"
+
+    def _of_vae(self, checkpoint: Checkpoint) -> str:
+        """A name for all that the VAE's rows depend on: a new transformer leaves them as they are."""
+        folder, weights = ROOT / "training", checkpoint.vae or {}
+        sources = [*sorted((folder / "scenes").rglob("*.py")), folder / "evaluate_vae.py", ROOT / "models" / "vae.py"]
+        sources += [folder / "evaluation" / name for name in ("reconstruction.py", "prompts.py")]
+        tensors = [part for name in sorted(weights) for part in (name, weights[name])]
+        return fingerprint(*sources, self.world, self.options.samples, checkpoint.vae_config, *tensors)
 
     @cached_property
     def _model(self) -> Model:
@@ -111,8 +120,8 @@ class Plan:
         for kind in self.operations:
             out += joins.join_tasks(kind, self.gaps, {"made": self.filler}, judge, world, self.own)
         if self.sizes:
-            out += reconstruction.size_tasks(self.vae, world, o.samples, self.sizes, self.own)
-            out += reconstruction.clip_tasks(self.vae, o.clips, self.own)
+            out += reconstruction.size_tasks(self.vae, world, o.samples, self.sizes, self.rebuilt)
+            out += reconstruction.clip_tasks(self.vae, o.clips, self.rebuilt)
         return out
 
     def filler(self) -> Filler:
@@ -134,8 +143,9 @@ class Plan:
         else:
             rows += [Row(f"drift over {s} s", note="absent: no roll-outs in this run, see --rollouts") for s in DRIFT]
         if self.sizes:
-            rows += reconstruction.size_rows(own, self.sizes)
-            rows += reconstruction.clip_rows(own, self.options.clips)
+            rebuilt = found.get(self.rebuilt, {})
+            rows += reconstruction.size_rows(rebuilt, self.sizes)
+            rows += reconstruction.clip_rows(rebuilt, self.options.clips)
         return [r for r in rows if self.options.wants(r.row)]
 
     def _asked_rows(self, own: Mapping[str, Any], references: Mapping[str, Any]) -> list[Row]:

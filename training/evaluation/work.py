@@ -2,8 +2,9 @@
 """Measures many things by several processes, and goes on where it was stopped.
 
 What is to be measured is a list of tasks. Each has a name and a folder, its store, in which its result is kept; a store
-belongs to one judge, world and checkpoint (see :func:`fingerprint`), so a result in it is never measured again. Every
-process writes a file of its own, one line for each result, and claims a task by a file that nobody else can make.
+belongs to one judge, world and checkpoint, or to one VAE (see :func:`fingerprint`), so a result in it is never measured
+again. Every process writes a file of its own, one line for each result, and claims a task by a file that nobody else
+can make.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from torch import Tensor
 
 from ..common import log
 
@@ -34,12 +37,18 @@ class Task:
 
 
 def fingerprint(*parts: object) -> str:
-    """A short name for all that a result depends on; of a path, the file's content counts."""
+    """A short name for all that a result depends on; of a path the file's content counts, of a tensor its values."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.read_bytes() if isinstance(part, Path) else repr(part).encode())
+        digest.update(_content(part))
         digest.update(b"\0")
     return digest.hexdigest()[:12]
+
+
+def _content(part: object) -> bytes:
+    if isinstance(part, Tensor):
+        return part.float().numpy().tobytes()
+    return part.read_bytes() if isinstance(part, Path) else repr(part).encode()
 
 
 def results(store: Path) -> dict[str, Any]:
