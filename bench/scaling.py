@@ -7,7 +7,7 @@ Transformers of growing width and depth are trained from nothing on the same lat
 text encoder, the larger ones for longer: each point has about that many times the compute of the first. A run goes on
 where it was stopped. Loss is the mean squared error of the velocity on held-out clips at five fixed timesteps; compute
 is counted as ``train dit --dry-run`` does, as if every batch held clips of 17 frames at 256 pixels. The line is
-L = a C^-b, fitted in logarithms.
+L = a C^-b, fitted in logarithms. The picture ends with the checkpoint itself.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from safetensors.torch import save_file
 
 from ..host.entry import ROOT
 from ..language.styles import BUNDLED
+from ..models.checkpoint import load_checkpoint
 from ..training.batches import clips_in
 from ..training.budget import dit_cost
+from ..training.generator import Generator
 from ..training.publish import generator
 from ..training.saves import facts, latest
 from ..training.settings import Settings, load_settings
@@ -113,10 +115,9 @@ def fitted(compute: list[float], loss: list[float]) -> tuple[float, float]:
     return float(np.exp(offset)), float(-slope)
 
 
-def sampled(folder: Path, checkpoint: Path) -> list[np.ndarray]:
-    """Clips of PROMPTS by a point's averaged weights."""
-    made = generator(folder, checkpoint)
-    return made.frames(made.latents(list(PROMPTS), SHAPE, SEED, STEPS, GUIDANCE, FPS))
+def sampled(model: Generator) -> list[np.ndarray]:
+    """Clips of PROMPTS."""
+    return model.frames(model.latents(list(PROMPTS), SHAPE, SEED, STEPS, GUIDANCE, FPS))
 
 
 def main() -> None:
@@ -152,12 +153,12 @@ def main() -> None:
         options.figure, "training compute (FLOPs)", "validation loss",
         [Series("trained", compute, losses, True), Series(f"{a:.3g} C^-{b:.4f}", compute, line, False)],
     )  # fmt: skip
-    texts, clips = [], []
-    made = {point.name: sampled(options.out / point.name, options.checkpoint) for point in chosen}
-    for number, prompt in enumerate(PROMPTS):
-        texts += [f"{point.name}: {prompt}" for point in chosen]
-        clips += [made[point.name][number] for point in chosen]
-    write_sheet(options.picture, texts, clips, columns=len(chosen))
+    models = {point.name: generator(options.out / point.name, options.checkpoint) for point in chosen}
+    models[options.checkpoint.stem] = Generator.of(load_checkpoint(options.checkpoint))
+    made = {name: sampled(model) for name, model in models.items()}
+    texts = [f"{name}: {prompt}" for prompt in PROMPTS for name in made]
+    clips = [made[name][number] for number in range(len(PROMPTS)) for name in made]
+    write_sheet(options.picture, texts, clips, columns=len(made))
     settings = {"points": options.points, "steps": options.steps, "fit": {"a": a, "b": b}}
     write_json(options.json, "scaling", settings, rows)
 
