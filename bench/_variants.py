@@ -199,47 +199,6 @@ class Square(Measured):
         self.batches.__class__ = SquareBatches
 
 
-class CloseBatches(Batches):
-    """Half of the batches are of squares of ``side`` latent positions around what moves, of as many tokens in all."""
-
-    side = 10
-    close = False
-
-    def size(self, shape: tuple[int, int, int]) -> int:
-        """Clips in a batch; whether it will be of squares is drawn here."""
-        self.close = min(shape[1:]) > self.side and bool(torch.rand(()) < 0.5)
-        return super().size((shape[0], self.side, self.side) if self.close else shape)
-
-    def read(self, clips: Clips, chosen: np.ndarray, frames: int) -> tuple[Tensor, Tensor]:
-        """Latents and loss weights, cut where the batch is of squares."""
-        x, weight = super().read(clips, chosen, frames)
-        if not self.close:
-            return x, weight
-        cut = [self._cut(one, at) for one, at in zip(torch.cat([x, weight], 1), self._middles(weight), strict=True)]
-        both = torch.stack(cut)
-        return both[:, :-1], both[:, -1:] / both[:, -1:].mean()
-
-    def _middles(self, weight: Tensor) -> Tensor:
-        """The middle of what counts more, (B, 2); that of the picture where nothing does."""
-        moves = (weight > weight.amin((1, 2, 3, 4), keepdim=True)).float().sum((1, 2)) + 1e-3
-        rows, columns = moves.sum(2), moves.sum(1)
-        return torch.stack([(m * torch.arange(m.shape[1])).sum(1) / m.sum(1) for m in (rows, columns)], 1)
-
-    def _cut(self, clip: Tensor, middle: Tensor) -> Tensor:
-        """A square of a clip (C, T, h, w) by whole tokens."""
-        spare = torch.tensor(clip.shape[-2:]) - self.side
-        top, left = (torch.minimum((middle - self.side / 2).clamp(min=0), spare) / 2).round().long() * 2
-        return clip[..., top : top + self.side, left : left + self.side]
-
-
-class Close(Measured):
-    """Train on close-ups, too."""
-
-    def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(*args, **kwargs)
-        self.batches.__class__ = CloseBatches
-
-
 class Aligned(Trained):
     """Two features of the network beside each other: one in a third of its depth, foretelling one in two thirds."""
 

@@ -27,7 +27,7 @@ from ..training.scenes.words.vocabulary import vocabulary
 from ..training.settings import load_settings
 from ..training.train_dit import published
 from ._cases import add_json, side_by_side, write_json
-from ._variants import Adam, Cleaner, Clip, Close, Even, Fine, Measured, Noise, SelfFlow, Skip
+from ._variants import Adam, Cleaner, Clip, Even, Fine, Measured, Noise, SelfFlow, Skip
 
 SIZE = ("dit.dim=224", "dit.depth=4", "dit.heads=4", "tokens=4096", "freeze_text=true", "cooldown=0.5", "warmup=30")
 ALL_SIZES = 'stages=[{at = 0.0, side = 512.0, frames = {"1" = 0.3, "5" = 0.575, "9" = 0.125}}]'
@@ -72,7 +72,7 @@ VARIANTS = {
     "deep": Variant("160 wide, 8 deep", ("dit.dim=160", "dit.depth=8")),
     "fine": Variant("tokens of 16 pixels, not 32; a fourth of the clips a step", ("tokens=1024",), part=Fine),
     "text": Variant("the text encoder learns along, from nothing", ("freeze_text=false",)),
-    "close": Variant("half of the batches are close-ups of 160 pixels around what moves", part=Close),
+    "close": Variant("half of the batches are close-ups of 160 pixels around what moves", ("close=0.5",)),
     "plain-loss": Variant("no further weight where a thing moves", ("emphasis=0.0",)),
     "self-flow": Variant("Self-Flow: features foretell those of the averaged network", part=SelfFlow),
 }  # fmt: skip

@@ -14,7 +14,7 @@ from tiny import CHANNELS, PIECES
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
 from comfyui_spacetime.models.text import TextConfig, Tokenizer
-from comfyui_spacetime.training.batches import Batches, clips_in
+from comfyui_spacetime.training.batches import CLOSE, Batches, clips_in, close_ups
 from comfyui_spacetime.training.latents import load_latents, write_shard
 from comfyui_spacetime.training.settings import Stage, TrainDiT
 
@@ -102,6 +102,19 @@ def test_batches_are_about_equally_much_work(batches):
 def test_the_same_random_numbers_draw_the_same_batch(batches):
     one, two = (batches.draw(np.random.default_rng([0, 7, 1]), 0.5) for _ in range(2))
     assert torch.equal(one.x, two.x) and torch.equal(one.plan.told, two.plan.told) and torch.equal(one.ids, two.ids)
+
+
+def test_close_ups_are_squares_around_what_moves_in_a_share_of_the_batches(batches):
+    batches.options = replace(batches.options, close=0.5)
+    shapes = Counter(tuple(b.x.shape[3:]) for b in drawn(batches, 1.0))
+    assert shapes[CLOSE, CLOSE] > 60 and shapes[16, 16] > 40 and shapes[8, 8] > 0  # smaller clips stay whole
+    near = next(b for b in drawn(batches, 1.0) if b.x.shape[3:] == (CLOSE, CLOSE))
+    assert near.plan.told.shape[-2:] in ((1, 1), (CLOSE, CLOSE)) and abs(near.weight.mean() - 1) < 1e-4
+    x, weight = torch.rand(2, 3, 1, 8, 12), torch.ones(2, 1, 1, 8, 12)
+    weight[0, ..., 7, 11] = weight[1, ..., 0, 5] = 4.0
+    cut, heavy = close_ups(x, weight, side=4)
+    assert torch.equal(cut[0], x[0, ..., 4:8, 8:12]) and torch.equal(cut[1], x[1, ..., 0:4, 4:8])
+    assert (heavy.amax((1, 2, 3, 4)) > 3).all()
 
 
 def test_short_captions_may_take_the_place_of_dense_ones(batches):

@@ -81,19 +81,6 @@ def test_clips_of_another_shape_than_a_square_are_cut_with_their_noise_plan(fold
     assert batch.plan.told.shape[-2:] == batch.x.shape[-2:] == (4, 4)
 
 
-def test_close_ups_hold_what_moves(folder):
-    options = settings.load_settings("nano", "dit", [*TINY, f"latents={folder}"])
-    part = _variants.Close(options.train.dit, train_dit.Trained(options.dit, TextConfig(dim=192, heads=3)))
-    part.batches.side, part.batches.close = 2, True
-    weight = torch.ones(2, 1, 5, 4, 6)
-    weight[0, :, :, 3, 5] = weight[1, :, :, 0, 2] = 4.0
-    middles = part.batches._middles(weight)
-    corners = [part.batches._cut(one, at) for one, at in zip(weight, middles, strict=True)]
-    assert [c.shape[-2:] for c in corners] == [(2, 2)] * 2 and all(c.max() == 4 for c in corners)
-    x, cut = part.batches.read(part.batches.clips[5, 4, 6], np.array([1, 2]), 5)
-    assert x.shape == (2, 16, 5, 2, 2) and cut.shape == (2, 1, 5, 2, 2)
-
-
 def test_self_flow_learns_to_foretell_the_averaged_network(folder):
     options = settings.load_settings("nano", "dit", [*TINY, f"latents={folder}"])
     module = _variants.Aligned(options.dit, TextConfig(dim=192, heads=3))

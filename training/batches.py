@@ -2,7 +2,8 @@
 """Batches for the transformer: clips of one shape and frame rate at a time (a bucket), about equally much work each.
 
 Sizes and lengths follow the run's stages, small and short first; images (one frame), and clips of a length that none
-has, are the beginnings of longer ones. Native sizes: each shape has buckets of its own, nothing is cropped or padded.
+has, are the beginnings of longer ones. Native sizes: each shape has buckets of its own, nothing is cropped or padded
+but for close-ups, if they are asked for.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .scenes.captions import misspell
 from .settings import Stage, TrainDiT
 
 PIXELS = 16  # along one side of a latent position
+CLOSE = 10  # latent positions along one side of a close-up
 Shape = tuple[int, int, int]
 
 
@@ -61,6 +63,27 @@ def clips_in(tokens: int, shape: Shape, dim: int) -> int:
     return max(1, round(tokens / (each * (1 + each / (6 * dim)))))
 
 
+def close_ups(x: Tensor, weight: Tensor, side: int = CLOSE) -> tuple[Tensor, Tensor]:
+    """Cut latents (B, C, T, h, w) and loss weights (B, 1, T, h, w) to the square around what weighs more in a clip.
+
+    The square has ``side`` positions, even, and begins with a whole token; around the middle where nothing weighs more.
+    """
+    both = torch.cat([x, weight], 1)
+    moves = (weight > weight.amin((1, 2, 3, 4), keepdim=True)).float().sum((1, 2)) + 1e-3
+    cut = []
+    for clip, rows, columns in zip(both, moves.sum(2), moves.sum(1), strict=True):
+        top, left = (_first(weights, side) for weights in (rows, columns))
+        cut.append(clip[..., top : top + side, left : left + side])
+    near = torch.stack(cut)
+    return near[:, :-1], near[:, -1:] / near[:, -1:].mean()
+
+
+def _first(weights: Tensor, side: int) -> int:
+    """Where a stretch of ``side`` of some positions begins whose middle is theirs, an even number."""
+    middle = float((weights * torch.arange(len(weights))).sum() / weights.sum())
+    return 2 * round(min(max(0.0, middle - (side - 1) / 2), len(weights) - side) / 2)
+
+
 class Batches:
     """Random batches from opened latents."""
 
@@ -74,8 +97,11 @@ class Batches:
         clips = self.clips[shape]
         fps = float(clips.fps[rng.integers(len(clips))])
         same = np.flatnonzero(clips.fps == fps)
-        chosen = rng.choice(same, self.size((frames, *shape[1:])))
+        near = self.options.close > 0 and min(shape[1:]) > CLOSE and rng.random() < self.options.close
+        chosen = rng.choice(same, self.size((frames, CLOSE, CLOSE) if near else (frames, *shape[1:])))
         x, weight = self.read(clips, chosen, frames)
+        if near:
+            x, weight = close_ups(x, weight)
         noise = plan(len(x), frames, x.shape[3], x.shape[4], rng, self.options.noise)
         ids = self.tokenizer.batch([self.words(clips, int(i), frames, rng) for i in chosen])
         return Batch(x, weight, noise, ids, fps)

@@ -88,6 +88,7 @@ class TrainDiT(Schedule):
     short: float = 0.0  # share of clips that learn by a short caption, as of their first frame, instead of a dense one
     misspelt: float = 0.1  # share of texts of which a word loses a letter, so that letters are learnt
     emphasis: float = 3.0  # further weight of the loss where something moves
+    close: float = 0.0  # share of batches that are close-ups, 160 pixels around what moves: more of it for a token
     noise: Mix = field(default_factory=Mix)
     samples: str = "weights/spacetime-nano.safetensors"  # the checkpoint whose VAE decodes film strips
 
