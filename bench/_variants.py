@@ -130,10 +130,10 @@ def replaced(module: Any, name: str, value: Any) -> Iterator[None]:
         setattr(module, name, usual)
 
 
-def spread_evenly(count: int, tokens: int, rng: np.random.Generator, spread: float = 1.0) -> Tensor:
+def spread_evenly(count: int, tokens: int, rng: np.random.Generator, spread: float = 1.0, shift: float = 1.0) -> Tensor:
     """Timesteps as :func:`base_timestep` draws them, one from each of ``count`` equal parts of their distribution."""
     shares = torch.from_numpy((rng.permutation(count) + rng.random(count)) / count)
-    t = shift_timestep((spread * torch.special.ndtri(shares)).sigmoid(), max(1.0, token_shift(tokens) / 1.5))
+    t = shift_timestep((spread * torch.special.ndtri(shares)).sigmoid(), max(1.0, shift * token_shift(tokens) / 1.5))
     uniform = torch.from_numpy(rng.random(count))
     return torch.where(torch.from_numpy(rng.random(count)) < 0.1, uniform, t).float().clamp(min=1e-4)
 
@@ -144,15 +144,6 @@ class Even(Measured):
     def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
         """Draw a batch and return its loss and its number of tokens."""
         with replaced(plans, "base_timestep", spread_evenly):
-            return super().loss(rng, progress)
-
-
-class Cleaner(Measured):
-    """Timesteps are shifted half as far towards noise."""
-
-    def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
-        """Draw a batch and return its loss and its number of tokens."""
-        with replaced(plans, "token_shift", lambda tokens: token_shift(tokens) / 2):
             return super().loss(rng, progress)
 
 
@@ -229,10 +220,10 @@ class SelfFlow(Measured):
 
     def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
         """Draw a batch and return its loss and its number of tokens."""
-        batch, student = self.batches.draw(rng, progress), self.module
+        batch, student, mix = self.batches.draw(rng, progress), self.module, self.options.noise
         assert isinstance(student, Aligned)
         x, (told, level) = batch.x, (batch.plan.told, batch.plan.level)
-        other = base_timestep(len(x), batch.tokens // len(x), rng, self.options.noise.spread).view(-1, 1, 1, 1, 1)
+        other = base_timestep(len(x), batch.tokens // len(x), rng, mix.spread, mix.shift).view(-1, 1, 1, 1, 1)
         tokens = torch.from_numpy(rng.random((len(x), 1, x.shape[2], x.shape[3] // 2, x.shape[4] // 2)) < self.share)
         chosen = tokens.repeat_interleave(2, 3).repeat_interleave(2, 4) & (told > 0)
         mixed, noisy = torch.where(chosen, other, told), torch.where(chosen, other, level)

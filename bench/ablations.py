@@ -27,7 +27,7 @@ from ..training.scenes.words.vocabulary import vocabulary
 from ..training.settings import load_settings
 from ..training.train_dit import published
 from ._cases import add_json, side_by_side, write_json
-from ._variants import Adam, Cleaner, Clip, Even, Fine, Measured, Noise, SelfFlow, Skip
+from ._variants import Adam, Clip, Even, Fine, Measured, Noise, SelfFlow, Skip
 
 SIZE = ("dit.dim=224", "dit.depth=4", "dit.heads=4", "tokens=4096", "freeze_text=true", "cooldown=0.5", "warmup=30")
 ALL_SIZES = 'stages=[{at = 0.0, side = 512.0, frames = {"1" = 0.3, "5" = 0.575, "9" = 0.125}}]'
@@ -60,7 +60,7 @@ VARIANTS = {
         "noise.chunks=0.2", "noise.regions=0.1",
     )),
     "narrow": Variant("timesteps less spread (logit-normal of 1.0, not 1.4)", ("noise.spread=1.0",)),
-    "cleaner": Variant("timesteps shifted half as far towards noise", part=Cleaner),
+    "cleaner": Variant("timesteps shifted half as far towards noise", ("noise.shift=0.5",)),
     "even": Variant("timesteps of a batch spread evenly over their distribution", part=Even),
     "skip": Variant("the noisy latent, scaled by what it tells of the velocity, goes past the network", part=Skip),
     "all-sizes": Variant("all sizes and lengths from the first step on", (ALL_SIZES,)),

@@ -32,6 +32,11 @@ def test_a_wider_spread_gives_more_clean_and_more_noisy_clips():
     assert wide.std() > 1.1 * narrow.std()
 
 
+def test_a_smaller_shift_gives_cleaner_clips():
+    usual, cleaner = (draw("whole", clips=2000, frames=20, shift=s)[1][:, 0] for s in (1.0, 0.5))
+    assert cleaner.median() < usual.median() - 0.05
+
+
 def runs(known):
     """Known frames as text: "##...." is a prefix of two."""
     return {"".join("#" if k else "." for k in row) for row in known}

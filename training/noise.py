@@ -31,6 +31,7 @@ class Mix:
     corrupted: float = 0.33  # share of clips with known frames whose known part is noisy, though it is called known
     corruption: float = 0.15  # the largest noise level of a corrupted part
     spread: float = 1.0  # of the timesteps; wide teaches more of where things are (high noise) and of details (low)
+    shift: float = 1.0  # towards noise, as a share of two thirds of the sampler's; less teaches more of shapes
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ class Plan:
         return (self.told > 0).float()
 
 
-def base_timestep(count: int, tokens: int, rng: np.random.Generator, spread: float = 1.0) -> Tensor:
+def base_timestep(count: int, tokens: int, rng: np.random.Generator, spread: float = 1.0, shift: float = 1.0) -> Tensor:
     """Logit-normal timesteps, shifted for the clip's token count; a tenth of them uniform."""
     t = torch.from_numpy(rng.normal(0, spread, count)).sigmoid()
-    t = shift_timestep(t, max(1.0, token_shift(tokens) / 1.5))
+    t = shift_timestep(t, max(1.0, shift * token_shift(tokens) / 1.5))
     uniform = torch.from_numpy(rng.random(count))
     return torch.where(torch.from_numpy(rng.random(count)) < 0.1, uniform, t).float().clamp(min=1e-4)
 
@@ -63,7 +64,7 @@ def plan(count: int, frames: int, height: int, width: int, rng: np.random.Genera
     """Draw the timesteps of a batch of latents."""
     mix = mix or Mix()
     tokens = frames * height * width // 4
-    told = base_timestep(count, tokens, rng, mix.spread).view(-1, 1, 1, 1, 1).repeat(1, 1, frames, 1, 1)
+    told = base_timestep(count, tokens, rng, mix.spread, mix.shift).view(-1, 1, 1, 1, 1).repeat(1, 1, frames, 1, 1)
     level = told.clone()
     if rng.random() < mix.regions:
         told, level = (x.repeat(1, 1, 1, height, width) for x in (told, level))
@@ -76,7 +77,7 @@ def plan(count: int, frames: int, height: int, width: int, rng: np.random.Genera
     for i in range(count):
         kind = str(rng.choice(names, p=odds / odds.sum())) if frames > 1 else "whole"
         if kind == "chunks":
-            told[i, 0, :, 0, 0] = level[i, 0, :, 0, 0] = chunk_timesteps(frames, tokens, rng, mix.spread)
+            told[i, 0, :, 0, 0] = level[i, 0, :, 0, 0] = chunk_timesteps(frames, tokens, rng, mix.spread, mix.shift)
         elif kind != "whole":
             _know(told[i, 0], level[i, 0], KNOWN[kind](frames, rng), mix, rng)
     return Plan(told, level)
@@ -133,12 +134,14 @@ def known_region(frames: int, height: int, width: int, rng: np.random.Generator)
     return inside.expand(frames, -1, -1)
 
 
-def chunk_timesteps(frames: int, tokens: int, rng: np.random.Generator, spread: float = 1.0) -> Tensor:
+def chunk_timesteps(
+    frames: int, tokens: int, rng: np.random.Generator, spread: float = 1.0, shift: float = 1.0
+) -> Tensor:
     """A timestep for each run of 1 to frames / 2 latent frames (the first run may be shorter): (frames,).
 
     In half of the clips they rise with time, as in a roll-out, where the past is cleaner than the future.
     """
     size = int(rng.integers(1, frames // 2 + 1))
     chunk = (torch.arange(frames) + int(rng.integers(size))) // size
-    t = base_timestep(int(chunk[-1]) + 1, tokens, rng, spread)
+    t = base_timestep(int(chunk[-1]) + 1, tokens, rng, spread, shift)
     return (t.sort().values if rng.random() < 0.5 else t)[chunk]
