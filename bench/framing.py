@@ -3,8 +3,8 @@
 
     ./spacetime bench framing [--steps 300] [--samples 32] [--latents runs/latents] [--out runs/framing]
 
-The shipped transformer is trained on twice for as many tokens: on clips of their own shapes, and on the squares in
-their middles. Then both make clips of one thing that stands still, in squares, wide and tall ones, and the judge's
+The shipped transformer is trained on twice for as many tokens: on wide and tall clips as they are, and on the squares
+in their middles. Then both make clips of one thing that stands still, in squares, wide and tall ones, and the judge's
 finder looks whether the thing lies wholly in the picture, without touching its border. Beside it: the same question of
 rendered clips, whole and cut to the square. The finding that this repeats is the Sora report's.
 """
@@ -41,8 +41,22 @@ from ._cases import add_json, side_by_side, write_json
 from ._variants import Measured, Square
 
 Frames = NDArray[np.uint8]
+
+
+class Native(Measured):
+    """Train on clips that are no squares."""
+
+    def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(*args, **kwargs)
+        self.batches.clips = {shape: clips for shape, clips in self.batches.clips.items() if shape[1] != shape[2]}
+
+
+class Cropped(Native, Square):
+    """Train on the squares in their middles."""
+
+
 RENDERS = ("renders", "renders, cut to squares")
-WAYS: dict[str, type[Measured]] = {"native shapes": Measured, "square crops": Square}
+WAYS: dict[str, type[Measured]] = {"native shapes": Native, "square crops": Cropped}
 SHAPES = {"square": (256, 256), "wide": (352, 192), "tall": (192, 352)}  # width, height
 CHANGES = ("freeze_text=true", "muon_lr=0.01", "adam_lr=0.001", "cooldown=0.5", "sample_every=0", "save_every=1000000")
 FRAMES, FPS, EDGE, GUIDANCE = 17, 8.0, 0.02, 4.0

@@ -108,3 +108,15 @@ def test_a_square_cut_of_a_wide_clip_is_its_middle():
     scenes = framing.scenes(4)
     assert all(s.shots[0].actors[0].motions == ("still",) and s.shots[0].camera == ("still",) for s in scenes)
     assert all(len(s.shots) == 1 and len(s.shots[0].actors) == 1 for s in scenes)
+
+
+@pytest.mark.parametrize(("way", "side"), [("native shapes", 6), ("square crops", 4)])
+def test_framing_is_learnt_from_clips_that_are_no_squares(way, side, folder):
+    square = torch.randn(4, 16, 5, 6, 6, dtype=torch.bfloat16)
+    texts = [{"clip": ["A dog stands in the city."], "image": ["A dog."]}] * 4
+    latents.write_shard(folder / "train-1.safetensors", square, torch.ones(4, 5, 6, 6), torch.full((4,), 8.0), texts)
+    options = settings.load_settings("nano", "dit", [*TINY, f"latents={folder}"])
+    module = train_dit.Trained(options.dit, TextConfig(dim=192, heads=3))
+    part = framing.WAYS[way](options.train.dit, module)
+    for seed in range(8):
+        assert part.batches.draw(np.random.default_rng(seed), 1.0).x.shape[-2:] == (4, side)
