@@ -14,9 +14,9 @@ from tiny import CHANNELS, PIECES
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
 
 from comfyui_spacetime.models.text import TextConfig, Tokenizer
-from comfyui_spacetime.training.batches import CLOSE, Batches, clips_in, close_ups
+from comfyui_spacetime.training.batches import CLOSE, Batches, clips_in, close_ups, how_often
 from comfyui_spacetime.training.latents import load_latents, write_shard
-from comfyui_spacetime.training.settings import Stage, TrainDiT
+from comfyui_spacetime.training.settings import SettingError, Stage, TrainDiT
 
 SHAPES = [(5, 8, 8), (5, 16, 16), (9, 16, 16), (5, 12, 22)]
 STAGES = (Stage(0.0, 128, {"1": 0.5, "5": 0.5}), Stage(1.0, 512, {"1": 0.1, "5": 0.5, "9": 0.4}))
@@ -123,3 +123,23 @@ def test_short_captions_may_take_the_place_of_dense_ones(batches):
     assert {batches.words(clips, 0, 5, rng) for _ in range(5)} == {"a red panda"}
     clips.texts[0] = {"clip": ["a dog", "a dog runs to the left"]}
     assert {batches.words(clips, 0, 5, rng) for _ in range(5)} == {"a dog"}
+
+
+def test_clips_whose_captions_have_a_word_of_focus_are_drawn_more_often(batches):
+    clips = batches.clips[(5, 8, 8)]
+    clips.texts[0] = {"clip": ["A Dog runs.", "一条狗"], "image": ["a picture"]}
+    batches.options = replace(batches.options, focus={"dog": 6.0, "dgo": 2.0})
+    batches.open({(5, 8, 8): clips})
+    assert batches.unknown_focus() == ["dgo"]
+    told = [i for b in drawn(batches, 0.0) for i in b.ids.tolist() if b.fps == 8.0 and b.x.shape[2] == 5]
+    dogs = batches.tokenizer.batch(clips.texts[0]["clip"]).tolist()
+    share = sum(i in dogs for i in told) / len(told)
+    assert 0.7 < share < 0.85  # 6 of 7, and a tenth has no text
+
+
+def test_a_word_of_focus_is_a_whole_word_and_the_largest_weight_counts():
+    focus = {"car": 4.0, "red panda": 2.0}
+    assert how_often({"clip": ["A cart carries a scar."]}, focus) == 1.0
+    assert how_often({"clip": ["nothing"], "image": ["A red panda in a car"]}, focus) == 4.0
+    with pytest.raises(SettingError, match=r"focus\.car = 0: must be more than 0"):
+        TrainDiT(focus={"car": 0.0})

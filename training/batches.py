@@ -8,6 +8,8 @@ but for close-ups, if they are asked for.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..models.text import Tokenizer
-from .latents import Clips
+from .latents import Clips, Texts
 from .noise import Plan, plan
 from .scenes.captions import misspell
 from .settings import Stage, TrainDiT
@@ -84,12 +86,35 @@ def _first(weights: Tensor, side: int) -> int:
     return 2 * round(min(max(0.0, middle - (side - 1) / 2), len(weights) - side) / 2)
 
 
+def how_often(texts: Texts, focus: Mapping[str, float]) -> float:
+    """How often a clip is drawn: as the largest weight says among the words that one of its captions has, or 1."""
+    return max((weight for word, weight in focus.items() if has_word(texts, word)), default=1.0)
+
+
+def has_word(texts: Texts, word: str) -> bool:
+    """Whether one of a clip's captions has a whole word, or several in their order, in capitals or not."""
+    captions = (caption for kind in texts.values() for caption in kind)
+    return any(re.search(rf"\b{re.escape(word)}\b", caption, re.IGNORECASE) for caption in captions)
+
+
 class Batches:
     """Random batches from opened latents."""
 
     def __init__(self, clips: dict[Shape, Clips], tokenizer: Tokenizer, options: TrainDiT, dim: int) -> None:
         """``dim`` is the transformer's width: it tells how much attention weighs in a clip's work."""
-        self.clips, self.tokenizer, self.options, self.dim = clips, tokenizer, options, dim
+        self.tokenizer, self.options, self.dim = tokenizer, options, dim
+        self.open(clips)
+
+    def open(self, clips: dict[Shape, Clips]) -> None:
+        """Draw from these clips from now on."""
+        self.clips = clips
+        focus = self.options.focus
+        self.odds = {shape: np.array([how_often(t, focus) for t in c.texts]) for shape, c in clips.items()}
+
+    def unknown_focus(self) -> list[str]:
+        """The words of focus that no caption has."""
+        texts = [t for clips in self.clips.values() for t in clips.texts]
+        return [word for word in self.options.focus if not any(has_word(t, word) for t in texts)]
 
     def draw(self, rng: np.random.Generator, progress: float) -> Batch:
         """A batch for this moment of the run."""
@@ -98,7 +123,9 @@ class Batches:
         fps = float(clips.fps[rng.integers(len(clips))])
         same = np.flatnonzero(clips.fps == fps)
         near = self.options.close > 0 and min(shape[1:]) > CLOSE and rng.random() < self.options.close
-        chosen = rng.choice(same, self.size((frames, CLOSE, CLOSE) if near else (frames, *shape[1:])))
+        odds = self.odds[shape][same]
+        size = self.size((frames, CLOSE, CLOSE) if near else (frames, *shape[1:]))
+        chosen = rng.choice(same, size, p=odds / odds.sum())
         x, weight = self.read(clips, chosen, frames)
         if near:
             x, weight = close_ups(x, weight)

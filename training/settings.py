@@ -89,8 +89,16 @@ class TrainDiT(Schedule):
     misspelt: float = 0.1  # share of texts of which a word loses a letter, so that letters are learnt
     emphasis: float = 3.0  # further weight of the loss where something moves
     close: float = 0.0  # share of batches that are close-ups, 160 pixels around what moves: more of it for a token
+    focus: dict[str, float] = field(default_factory=dict)  # words of captions: how often their clips are drawn; else 1
     noise: Mix = field(default_factory=Mix)
     samples: str = "weights/spacetime-nano.safetensors"  # the checkpoint whose VAE decodes film strips
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can have."""
+        super().__post_init__()
+        for word, weight in self.focus.items():
+            if weight <= 0:
+                raise SettingError(f"focus.{word} = {weight:g}: must be more than 0")
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ class DiTPart(Part):
         folder, tokenizer = Path(self.options.latents), Tokenizer(module.text.config)
         make = partial(Batches, tokenizer=tokenizer, options=self.options, dim=module.dit.config.dim)
         self.batches = make(load_latents(folder, "train"))
+        for word in self.batches.unknown_focus():
+            log.warning("focus.%s: no caption in %s has this word", word, folder)
         held_out = any(folder.glob("held-out-*.safetensors"))
         if not held_out:
             log.info("%s holds no held-out latents: the validation is on trained clips", folder)
@@ -97,7 +99,7 @@ class DiTPart(Part):
     def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
         """Draw a batch and return its loss and its number of tokens."""
         if not self.options.steps and time.monotonic() - self.refreshed > REFRESH:  # shards may still be arriving
-            self.batches.clips = load_latents(Path(self.options.latents), "train")
+            self.batches.open(load_latents(Path(self.options.latents), "train"))
             self.refreshed = time.monotonic()
         batch = self.batches.draw(rng, progress).to(self.device)
         return flow_loss(self.module, batch), batch.tokens
