@@ -17,6 +17,7 @@ from . import setup, train
 def evaluate_command(arguments: tuple[str, ...]) -> None:
     """Score a checkpoint on held-out prompts: [--quick] [--json FILE] [--world nano|full] [--checkpoint FILE]."""
     train.install_training_packages()
+    train.require_pictures(arguments)
     program = [str(setup.ROOT / "host" / "entry.py"), "training.evaluation.command", *arguments]
     threads = str(os.cpu_count() or 1)
     environ = {**train.ALLOCATOR, "OMP_NUM_THREADS": threads, **os.environ}

@@ -30,7 +30,7 @@ def apply_setting(
     """Carry out one ``NODE.INPUT=VALUE``. Raises OverrideError naming near matches when nothing fits.
 
     ``take_input`` copies a file into the host's input folder and returns its name there: it is called where the
-    input takes an uploaded file and the value is the path of one.
+    input takes a file of that folder and the value is the path of one.
     """
     check_form(setting)
     for target, text in _splits(setting, "="):
@@ -50,10 +50,15 @@ def check_form(setting: str) -> None:
 
 
 def _as_upload(widget: Widget | None, text: str, take_input: Callable[[Path], str] | None) -> str:
-    if widget is None or take_input is None or not any(widget.options.get(key) for key in UPLOADS):
+    if widget is None or take_input is None or not _takes_files(widget):
         return text
     path = Path(text).expanduser()
     return take_input(path) if path.is_file() else text
+
+
+def _takes_files(widget: Widget) -> bool:
+    """Whether a widget lists the files of the host's input folder, with or without a button for uploads."""
+    return any(widget.options.get(key) for key in UPLOADS) or widget.options.get("image_folder") == "input"
 
 
 def set_input(prompt: Prompt, object_info: ObjectInfo, node: str, name: str, value: Any) -> None:
@@ -105,7 +110,7 @@ def _read_choice(widget: Widget, text: str, where: str) -> Any:
     for choice in choices:
         if str(choice) == text:
             return choice
-    if not choices or any(widget.options.get(key) for key in (*UPLOADS, "remote")):
+    if not choices or _takes_files(widget) or widget.options.get("remote"):
         return text  # the list is made elsewhere, or the file may have arrived after the list was made
     near = difflib.get_close_matches(text, [str(choice) for choice in choices], n=3, cutoff=0.5)
     shown = ", ".join(str(choice) for choice in choices[:20]) + (", ..." if len(choices) > 20 else "")

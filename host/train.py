@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 
 import click
 
@@ -27,6 +28,7 @@ STEPS = {
     "publish": ("training.publish", "join the runs into one checkpoint that the nodes load"),
     "evaluate-vae": ("training.evaluate_vae", "score the reconstructions of a checkpoint's VAE"),
 }
+RENDERED = ("vae", "latents", "judge", "evaluate-vae")  # steps that render scenes
 # glibc returns large buffers to the kernel at once; keeping them makes a training step up to three times as fast
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
@@ -53,6 +55,16 @@ def install_training_packages() -> None:
         report = setup.Report(1)
         with report.step("packages for training"):
             setup.run_pip(["install", *missing], "the training packages", report)
+
+
+def require_pictures(arguments: Sequence[str]) -> None:
+    """Raise SetupError when the scene world's pictures were not fetched, unless only help is asked for."""
+    from ..training.scenes.fetch import codes
+    from ..training.scenes.sprites import sprite_folder
+
+    folder = sprite_folder()
+    if {"-h", "--help"}.isdisjoint(arguments) and not all((folder / f"{code}.webp").exists() for code in codes()):
+        raise setup.SetupError("the scene world's pictures are missing; fetch them with: ./spacetime train sprites")
 
 
 def describe_steps() -> str:
@@ -88,6 +100,8 @@ def train_command(
     if hosts > 1 and meet is None:
         raise click.UsageError("--hosts needs --meet HOST:PORT, the same on every machine")
     install_training_packages()
+    if step in RENDERED:
+        require_pictures(arguments)
     program = [str(setup.ROOT / "host" / "entry.py"), STEPS[step][0], *arguments]
     command = [sys.executable, "-P", *program]
     if processes > 1 or hosts > 1:

@@ -36,6 +36,7 @@ class LoadExample(io.ComfyNode):
             inputs=[
                 inp(
                     io.Combo.Input, "file", options=list_files(), default=next(iter(shipped()), ""),
+                    image_folder=io.FolderType.input,
                     tooltip="The clip or picture: first those that come with the pack, then those of the input folder.",
                 )
             ],

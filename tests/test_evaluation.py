@@ -336,5 +336,6 @@ def test_the_command_line_hands_its_options_on(monkeypatch):
 
     monkeypatch.setattr(evaluate.subprocess, "run", run)
     monkeypatch.setattr(train, "install_training_packages", lambda: None)
+    monkeypatch.setattr(train, "require_pictures", lambda arguments: None)
     assert CliRunner().invoke(evaluate.evaluate_command, ["--quick", "--world", "full"]).exit_code == 0
     assert commands[0][-4:] == ["training.evaluation.command", "--quick", "--world", "full"]

@@ -51,6 +51,7 @@ NODES = {
         define("PrimitiveInt", ["INT"], value=["INT", {}]),
         define("PrimitiveString", ["STRING"], value=["STRING", {"multiline": True}]),
         define("LoadImage", ["IMAGE"], image=[["a.png"], {"image_upload": True}]),
+        define("Example", ["VIDEO"], file=["COMBO", {"options": ["a.mp4"], "image_folder": "input"}]),
         define(
             "Write",
             [],
@@ -164,9 +165,10 @@ def test_a_dynamic_combo_gets_the_inputs_of_its_new_choice():
 def test_a_path_is_brought_into_the_input_folder(tmp_path: Path):
     picture = tmp_path / "cat.png"
     picture.write_bytes(b"png")
-    prompt = text_to_video(**{"8": api("LoadImage", image="a.png")})
-    apply_setting(prompt, NODES, f"LoadImage.image={picture}", lambda path: f"stored-{path.name}")
-    assert prompt.graph["8"]["inputs"]["image"] == "stored-cat.png"
+    prompt = text_to_video(**{"8": api("LoadImage", image="a.png"), "9": api("Example", file="a.mp4")})
+    for target in ("LoadImage.image", "Example.file"):
+        apply_setting(prompt, NODES, f"{target}={picture}", lambda path: f"stored-{path.name}")
+    assert prompt.graph["8"]["inputs"]["image"] == prompt.graph["9"]["inputs"]["file"] == "stored-cat.png"
 
 
 def test_the_prompt_is_found_behind_the_samplers_positive_input():

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from comfyui_spacetime.host import train
+from comfyui_spacetime.host.evaluate import evaluate_command
 
 
 @pytest.fixture
@@ -49,3 +50,20 @@ def test_several_machines_without_a_meeting_place_are_refused(started):
     done = call("--hosts", "2", "dit")
     assert done.exit_code == 2 and "--hosts needs --meet HOST:PORT" in done.output
     assert not started
+
+
+@pytest.mark.parametrize("step", train.RENDERED)
+def test_a_step_that_renders_asks_for_the_pictures_before_it_starts(started, step, tmp_path, monkeypatch):
+    pytest.importorskip("cv2")
+    monkeypatch.setenv("SPACETIME_SPRITES", str(tmp_path))
+    result = CliRunner().invoke(train.train_command, [step])
+    assert "./spacetime train sprites" in str(result.exception) and not started
+    CliRunner().invoke(train.train_command, [step, "--help"])
+    assert len(started) == 1
+
+
+def test_the_evaluation_asks_for_the_pictures_too(started, tmp_path, monkeypatch):
+    pytest.importorskip("cv2")
+    monkeypatch.setenv("SPACETIME_SPRITES", str(tmp_path))
+    result = CliRunner().invoke(evaluate_command, ["--quick"])
+    assert "./spacetime train sprites" in str(result.exception) and not started
