@@ -26,7 +26,6 @@ from .guides import Guides, Run
 from .prompts import PART
 from .sampler import sample
 
-NOISE_SEED = 1 << 60  # the noise on history is not the noise that the chunk is made from
 LOOK = 4  # latent frames before a frame that are decoded to see it
 log = logging.getLogger(__name__)
 Listener = Callable[[int, int, Tensor], None]  # chunk, step done, prediction (B, C, T, h, w)
@@ -227,9 +226,7 @@ class Rollout:
     def _corrupted(self, history: Tensor, index: int) -> Tensor:
         """Add noise to history, in the units of the model."""
         form = self._model.get_model_object("latent_format")
-        inner = corrupt(
-            form.process_in(history.float()), self._settings.noise, NOISE_SEED + self._settings.seed + index
-        )
+        inner = corrupt(form.process_in(history.float()), self._settings.noise, self._settings.seed + index)
         return form.process_out(inner).to(history)
 
     def _held(self, index: int, chunk: Chunk, made: Tensor) -> Tensor:

@@ -34,8 +34,10 @@ from comfyui_spacetime.training.evaluation import (
     work,
 )
 from comfyui_spacetime.training.judges import nets, sight
+from comfyui_spacetime.training.judges.motion import jumps
 from comfyui_spacetime.training.scenes.config import full, nano, simple
 from comfyui_spacetime.training.scenes.draw import held_out
+from comfyui_spacetime.training.scenes.sprites import sprite_folder
 
 drawn = pytest.mark.usefixtures(drawn_sprites.__name__)
 
@@ -148,6 +150,104 @@ def test_what_is_undone_ends_as_it_began():
 def test_a_changed_scene_is_not_what_the_prompt_says(change, name, look):
     for p in plain(4, name):
         assert look(change(p.scene, np.random.default_rng(0), full())) != look(p.scene)
+
+
+def asked(row, count):
+    """The question of a row, and prompts of the nano world for it."""
+    question = next(q for q in questions.QUESTIONS if q.row == row)
+    return question, prompts.draw_prompts(prompts.NEEDS[question.need], nano(), count)
+
+
+@pytest.mark.parametrize(
+    "row", ["motion", "permanence after occlusion", "permanence after leaving the frame", "event persistence"]
+)
+@pytest.mark.skipif(not (sprite_folder() / "1f332.webp").exists(), reason="./spacetime train sprites was not run")
+def test_the_judges_tell_what_happens_from_what_only_looks_like_it(row):
+    question, own = asked(row, 10)
+    judge = nets.load_judge()
+    for made, least, most in ((makers.Renders(), 0.9, 1.0), (question.control(nano()), 0.0, 0.1)):
+        clips = zip(own, made(own), strict=True)
+        right = [question.right(sight.Sight(judge, clip, p.fps), p.scene, nano()) for p, clip in clips]
+        assert least <= np.mean(right) <= most
+
+
+class Told:
+    """A sight of one thing whose likeness and place (0..1 across) are told for each frame."""
+
+    def __init__(self, alike, across):
+        self.clip, self.alike, self.across = np.zeros((len(alike), 32, 32, 3), np.uint8), alike, across
+
+    def spotted(self, noun, first=0, end=None, count=3):
+        seen = [k for k in range(first, len(self.clip) if end is None else end) if self.alike[k] > 0]
+        chosen = [seen[int(i)] for i in np.linspace(0, len(seen) - 1, min(count, len(seen))).round()]
+        return [sight.Spot(k, self.thing(k), self.alike[k]) for k in chosen]
+
+    def thing(self, k):
+        x = self.across[k]
+        return sight.Thing((x - 0.1, 0.4, x + 0.1, 0.6), np.ones((4, 4), bool))
+
+    def shapes(self, places):
+        return self
+
+    def noun(self, options):
+        return self.noun_there
+
+
+def permanence(row, alike, across):
+    question, (p, *_) = asked(f"permanence after {row}", 1)
+    told, actor = Told(alike, across), p.scene.shots[0].actors[0]
+    told.noun_there = actor.noun
+    if "left" in actor.motions[:1]:
+        told.across = [1 - x for x in across]
+    return question.right(told, p.scene, nano())
+
+
+def without(frames):
+    return [0.0 if k in frames else 0.8 for k in range(33)]
+
+
+def test_a_flicker_is_no_absence():
+    through = list(np.linspace(0.1, 0.9, 33))
+    assert [permanence("occlusion", without(range(14, 14 + n)), through) for n in (1, 2, 3, 8)] == [0.0, 0.0, 1.0, 1.0]
+
+
+def test_what_leaves_goes_out_and_comes_in_by_its_side():
+    away = without(range(12, 20))
+    there_and_back = [*np.linspace(0.4, 0.95, 16), *np.linspace(0.95, 0.4, 17)]
+    assert permanence("leaving the frame", away, there_and_back) == 1.0
+    assert permanence("leaving the frame", away, [0.5] * 33) == 0.0
+    assert permanence("leaving the frame", away, [1 - x for x in there_and_back]) == 0.0
+
+
+@drawn
+def test_controls_leave_the_event_out_and_what_vanishes_stays_away():
+    p = next(p for p in asked("event persistence", 12)[1] if p.scene.shots[0].weather == "clear")
+    assert makers.uneventful(p.scene).shots[0].event is None
+    gone, aside, flicker = (next(m([p])) for m in (makers.Vanishing(), makers.Elsewhere(), makers.Flickering()))
+    half = p.frames // 2
+    for clip in (gone, aside):
+        assert len(clip) == p.frames and jumps(clip).argmax() == half - 1
+    assert 5 * jumps(gone[half:]).max() < jumps(gone)[half - 1]
+    assert np.array_equal(flicker[half], gone[half]) and np.array_equal(flicker[:half], gone[:half])
+    assert np.abs(flicker[half + 1].astype(int) - flicker[half - 1]).mean() < 2
+
+
+def test_makers_take_turns_by_the_prompts_seed():
+    own = prompts.draw_prompts(prompts.Need(), nano(), 6)
+    turns = makers.in_turn(*(lambda ps, k=k: iter([np.full(1, k)]) for k in range(3)))
+    assert [int(clip[0]) for clip in turns(own)] == [p.seed % 3 for p in own]
+
+
+def test_real_videos_count_as_many_times_as_there_are_of_them(tmp_path):
+    paths = [tmp_path / name for name in ("long.mp4", "short.mp4")]
+    found = {}
+    for path, parts in zip(paths, ([30.0, 20.0, 10.0], [40.0]), strict=True):
+        path.write_bytes(path.name.encode())
+        values = [[[x, x / 100], [x / 2, 0.0]] for x in parts]
+        found[f"clip {path.name} {work.fingerprint(path)}"] = values
+    row = reconstruction.clip_rows(found, paths)[0]
+    assert (row.value, row.floor, row.samples, row.low) == (30.0, 15.0, 2, None)
+    assert "long.mp4 20.00, short.mp4 40.00" in row.note
 
 
 @drawn

@@ -20,6 +20,7 @@ from .timeline import Timeline
 FREE, KNOWN, MIXED = "free", "known", "mixed"
 STRETCH = 1.25  # how far contrast may be pulled back in one chunk
 SHIFT = 0.5  # how far a channel's mean may be pulled back, in standard deviations of the reference
+NOISE_SEED = 1 << 60  # the noise on history is not the noise that the chunk is made from
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,13 @@ def _known_run(state: Sequence[str], begin: int, stop: int, most: int) -> int:
 def corrupt(latent: Tensor, level: float, seed: int) -> Tensor:
     """Make history a little noisy, as a model that was trained for it expects: it then trusts its faults less.
 
-    latent: in the model's own units (unit variance). ``level`` 0..1 is the share of noise.
+    latent: in the model's own units (unit variance). ``level`` 0..1 is the share of noise. ``seed`` may be that of the
+    noise which the chunk is made from: this is another one.
     """
     if level <= 0:
         return latent
-    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed)).to(latent)
-    return torch.lerp(latent, noise, level)
+    generator = torch.Generator().manual_seed((NOISE_SEED + seed) % (1 << 64))
+    return torch.lerp(latent, torch.randn(latent.shape, generator=generator).to(latent), level)
 
 
 def history_guidance(guidance: float, share: float) -> float:

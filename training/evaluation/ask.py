@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -134,8 +133,3 @@ def control_tasks(judge: Judge, prompts: Prompts, world: WorldConfig, store: Pat
         make = partial(question.control, world)
         out += tasks(make, judge, {question: chosen}, world, store, f"control of {question.row}")
     return out
-
-
-def key_of(prompts: Prompts) -> str:
-    """All that is asked, as a text."""
-    return json.dumps({q.row: [(p.text, p.seed) for p in own] for q, own in prompts.items()}, ensure_ascii=False)

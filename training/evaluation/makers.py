@@ -23,7 +23,7 @@ from ..scenes.config import WorldConfig
 from ..scenes.nouns import NOUNS
 from ..scenes.render import render, split
 from ..scenes.scene import Scene
-from ..scenes.sprites import blob, sprite
+from ..scenes.sprites import Picture, blob, sprite
 from ..scenes.take import SpriteMaker
 from .prompts import Prompt
 
@@ -142,6 +142,82 @@ class Undone:
         for clip in self.maker(prompts):
             there = list(range(0, len(clip), 2))
             yield clip[[*there, *there[-2::-1]][: len(clip)]]
+
+
+def nothing(noun: str, colour: str | None = None) -> Picture:
+    """The picture of a thing that is not there."""
+    return np.zeros_like(sprite(noun, colour))
+
+
+def uneventful(scene: Scene) -> Scene:
+    """The scene without its event: what stood stands, what went on its way goes it."""
+    shot = scene.shots[0]
+    actor = shot.actors[0]
+    first = replace(actor, motions=actor.motions[:1] or ("still",))
+    return replace(scene, shots=(replace(shot, actors=(first, *shot.actors[1:]), event=None), *scene.shots[1:]))
+
+
+@dataclass
+class Flickering:
+    """Renders without the event in which the thing is missing in the middle frame."""
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for p in prompts:
+            clip, empty = _with_and_without(p)
+            middle = p.frames // 2
+            yield np.concatenate([clip[:middle], empty[middle : middle + 1], clip[middle + 1 :]])
+
+
+@dataclass
+class Vanishing:
+    """Renders without the event in which the thing is gone from the middle on."""
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for p in prompts:
+            clip, empty = _with_and_without(p)
+            yield np.concatenate([clip[: p.frames // 2], empty[p.frames // 2 :]])
+
+
+def _with_and_without(p: Prompt) -> tuple[Frames, Frames]:
+    """A prompt's clip without its event, and the same without the thing."""
+    scene = uneventful(p.scene)
+    one, two = (render(scene, p.width, p.height, p.frames, p.fps, make)[0] for make in (sprite, nothing))
+    return one, two
+
+
+@dataclass
+class Elsewhere:
+    """Renders without the event in which the thing stands on the other side from the middle on."""
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for p in prompts:
+            scene, clips = uneventful(p.scene), []
+            for x in (-0.7, 0.7):
+                actor = replace(scene.shots[0].actors[0], start=(x, 0.0))
+                shot = replace(scene.shots[0], actors=(actor, *scene.shots[0].actors[1:]))
+                moved = replace(scene, shots=(shot, *scene.shots[1:]))
+                clips.append(render(moved, p.width, p.height, p.frames, p.fps)[0])
+            yield np.concatenate([clips[0][: p.frames // 2], clips[1][p.frames // 2 :]])
+
+
+@dataclass
+class Chosen:
+    """Clips by a maker that is chosen for each prompt."""
+
+    choose: Callable[[Prompt], Maker]
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Iterator[Frames]:
+        """Yield the clips."""
+        for p in prompts:
+            yield from self.choose(p)([p])
+
+
+def in_turn(*makers: Maker) -> Chosen:
+    """One of several makers for each prompt, by its seed."""
+    return Chosen(lambda p: makers[p.seed % len(makers)])
 
 
 @dataclass

@@ -53,8 +53,8 @@ class Plan:
         chosen = [q for q in QUESTIONS if o.wants(q.row)]
         lacking = {q: NEEDS[q.need].lacks(self.world) for q in QUESTIONS}
         self.reasons = {q: lacking[q] for q in chosen}
-        asked = [q for q in QUESTIONS if not lacking[q]]  # of all rows: a row's prompts are always the same
-        drawn = ask.draw_all(asked, self.world, o.samples, self.limit)
+        possible = [q for q in QUESTIONS if not lacking[q]]  # of all rows: a row's prompts are always the same
+        drawn = ask.draw_all(possible, self.world, o.samples, self.limit)
         self.prompts = {q: own for q, own in drawn.items() if own and o.wants(q.row)}
         for q in chosen:
             if not self.reasons[q] and q not in self.prompts:
@@ -63,14 +63,15 @@ class Plan:
         self.gaps: list[Prompt] = draw_prompts(joins.MOVING, self.world, o.samples, limit=self.limit)
         rolls = o.rollouts if any(o.wants(f"drift over {s} s") for s in DRIFT) else 0
         self.rolled = rollouts.drift_prompts(self.world, rolls, self.limit) if rolls else []
-        asked_for = ask.key_of(self.prompts), [(p.text, p.seed) for p in self.gaps], self.rolled
+        asked = {q.row: own for q, own in self.prompts.items()} | {"gaps": self.gaps, "rolled": self.rolled}
+        scenes, texts = ([[getattr(p, part) for p in own] for own in asked.values()] for part in ("scene", "text"))
         sources = [p for part in NAMES for p in sorted((ROOT / "training" / part).rglob("*.py"))]
-        common = (*sources, o.judge, self.world, asked_for, o.samples)
+        common = (*sources, o.judge, self.world, list(asked), scenes, o.samples)
         self.own: Path = o.work / f"renders-{fingerprint(*common)}"
         self.references: Path = self.own
         if not o.renders:
-            models = sorted((ROOT / "models").rglob("*.py"))
-            key = fingerprint(*common, *models, o.checkpoint, o.steps, o.guidance)
+            models = [*sorted((ROOT / "models").rglob("*.py")), ROOT / "training" / "generator.py"]
+            key = fingerprint(*common, texts, *models, o.checkpoint, o.steps, o.guidance)
             self.own = o.work / f"{o.checkpoint.stem}-{key}"
         self.rebuilt: Path = self.own if self.checkpoint is None else o.work / f"vae-{self._of_vae(self.checkpoint)}"
 
@@ -108,7 +109,7 @@ class Plan:
         out: list[Task] = []
         if self.references_known is None or o.renders:
             out += ask.tasks(Renders, judge, once(self.prompts), world, self.references, "renders")
-            out += ask.control_tasks(judge, self.prompts, world, self.references, max(12, o.samples // 2))
+            out += ask.control_tasks(judge, once(self.prompts), world, self.references, max(12, o.samples // 2))
         for kind in self.operations:
             fillers = {name: partial(_same, filler) for name, filler in joins.REFERENCES.items()}
             out += joins.join_tasks(kind, self.gaps, fillers, judge, world, self.references)
@@ -159,8 +160,8 @@ class Plan:
                 continue
             same = next(o for o in self.prompts if (o.need, o.right) == (q.need, q.right)).row
             if self.references_known is None:
-                against = ask.answers(references, f"control of {q.row}")
-                known = _mean(real[same].right), _mean(against[q.row].right if against else ())
+                against = ask.answers(references, f"control of {same}")
+                known = _mean(real[same].right), _mean(against[same].right if against else ())
             else:
                 known = self.references_known.get(q.row, (None, None))
             mine = answers[q.row if self.checkpoint else same]

@@ -74,7 +74,7 @@ class Pool:
 
 
 def draw_scenes(need: Need, world: WorldConfig, count: int, pool: Pool | None = None) -> list[Scene]:
-    """Scenes of combinations that training never shows, each of the need's kinds about equally often."""
+    """Scenes whose first thing does in its place what training never shows; of the need's kinds about as many each."""
     config, out = need.config(world), []
     many = Counter[str]()
     drawn = (draw_scene(seed, config, "held out") for seed in range(FIRST_SEED, FIRST_SEED + 60 * count))
@@ -135,6 +135,8 @@ def _events(*kinds: str) -> Need:
         lambda scene: scene.shots[0].event is not None,
         lambda world: "" if set(kinds) & set(world.events) else "nothing of the kind happens in this world",
         LONGER,
+        kind=lambda scene: scene.shots[0].event.kind if scene.shots[0].event else "",
+        kinds=lambda config: len(config.events),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ..judges.motion import cuts, misfit
 from ..judges.nets import NAMES
@@ -23,9 +24,14 @@ from .prompts import DIRECTIONS, MEASURED
 
 SAME_COLOURS = 16.0  # distance of mean colours (CIELAB) up to which a thing is the same
 AWAY, HIDDEN = 0.7, 0.7  # of its usual likeness at most that is seen of a thing when it is away, or behind something
+WHILE = 3  # frames at least for which it is not seen: a flicker is no absence
+BORDER = 0.2  # of the frame's width: how near the side it is last and first seen that it leaves and enters by
 SOUGHT = 6  # frames of a part in which a thing is looked for
 CHANGED = 14.0  # grey levels by which an event changes what it happens to
 KEPT = 0.6  # of that change that is still seen at the end
+ABOUT = 0.5  # of a thing's size: how far beyond its box what happens to it may reach
+STAYS = 0.06  # of the frame: what something happens to in its place does not go further than this
+IN_PLACE = ("bites", "goes out", "is lit")
 
 
 @dataclass(frozen=True)
@@ -136,35 +142,53 @@ def mean_colour(sight: Sight, spots: Sequence[Spot]) -> Any:
     return np.mean(found, 0)
 
 
-def _comes_back(sight: Sight, scene: Scene, world: WorldConfig, gone: float) -> tuple[list[Spot], list[Spot]] | None:
-    """Where the scene's thing is seen first and last, the same in the same colours; None if it is another, or if at no
-    time between no more than ``gone`` of its likeness is seen."""
+@dataclass(frozen=True)
+class Absence:
+    """A thing that comes back: where it is seen in the first and the last part, and next to the time between in which
+    it is not seen."""
+
+    first: list[Spot]
+    last: list[Spot]
+    leaves: Spot
+    returns: Spot
+
+
+def _comes_back(sight: Sight, scene: Scene, world: WorldConfig, gone: float) -> Absence | None:
+    """The absence of the scene's thing, which comes back in the same colours; None if it is another one, or if it is
+    never for WHILE frames that no more than ``gone`` of its likeness is seen."""
     count, noun = len(sight.clip), scene.shots[0].actors[0].noun
     part = max(2, count // 5)
     first, last = (_is_seen(sight, noun, world, *ends) for ends in ((0, part), (count - part, count)))
     if not first or not last:
         return None
     usual = float(np.mean([s.alike for s in (*first, *last)]))
-    between = sight.spotted(noun, part, count - part, count)
-    seen = {s.frame: s.alike for s in between}
-    least = min(seen.get(k, 0.0) for k in range(part, count - part))
     apart = float(np.linalg.norm(mean_colour(sight, first) - mean_colour(sight, last)))
-    return (first, last) if least < gone * usual and apart < SAME_COLOURS else None
+    seen = {s.frame: s for s in sight.spotted(noun, 0, count, count)}
+    there = sorted(k for k, spot in seen.items() if spot.alike >= gone * usual)
+    leaves, returns = max(pairwise(there), key=lambda two: two[1] - two[0], default=(0, 0))
+    if returns - leaves <= WHILE or apart >= SAME_COLOURS:
+        return None
+    return Absence(first, last, seen[leaves], seen[returns])
 
 
 def _occlusion(sight: Sight, scene: Scene, world: WorldConfig) -> float:
     """It goes behind something (less of it is seen) and comes out on the other side the same."""
-    both = _comes_back(sight, scene, world, HIDDEN)
-    if both is None:
+    absence = _comes_back(sight, scene, world, HIDDEN)
+    if absence is None:
         return 0.0
-    begin, end = (float(np.mean([s.thing.middle[0] for s in spots])) for spots in both)
+    begin, end = (float(np.mean([s.thing.middle[0] for s in spots])) for spots in (absence.first, absence.last))
     right_way = end > begin + 0.1 if "right" in scene.shots[0].actors[0].motions else end < begin - 0.1
     return float(right_way)
 
 
 def _leaving(sight: Sight, scene: Scene, world: WorldConfig) -> float:
-    """It goes out of the frame, is away, and comes back the same."""
-    return float(_comes_back(sight, scene, world, AWAY) is not None)
+    """It goes out of the frame by its side, is away, and comes back there the same."""
+    absence = _comes_back(sight, scene, world, AWAY)
+    if absence is None:
+        return 0.0
+    right = scene.shots[0].actors[0].motions[:1] == ("right",)
+    boxes = absence.leaves.thing.box, absence.returns.thing.box
+    return float(all(box[2] > 1 - BORDER if right else box[0] < BORDER for box in boxes))
 
 
 def _lasting(sight: Sight, scene: Scene, world: WorldConfig) -> float:
@@ -177,10 +201,26 @@ def _lasting(sight: Sight, scene: Scene, world: WorldConfig) -> float:
     change = differing[there].mean()
     unsteady = np.abs(pictures[-max(3, len(pictures) // 5) :] - last).max(-1)[:, there].mean()
     actor, event = scene.shots[0].actors[0], scene.shots[0].event
-    named = bool(_is_seen(sight, actor.noun, world, 0, len(pictures) // 3))
+    kind = event.kind if event else ""
+    spots = _is_seen(sight, actor.noun, world, 0, len(pictures) // 3)
+    if not spots or (kind in IN_PLACE and not _stays(sight, spots, there)):
+        return 0.0
     red, _, blue = (last - first)[there].mean(0)  # a flame is darker than the sky, but always warmer
-    flame = {"goes out": red < blue, "is lit": red > blue}.get(event.kind if event else "", True)
-    return float(named and flame and change > CHANGED and unsteady < (1 - KEPT) * change)
+    flame = {"goes out": red < blue, "is lit": red > blue}.get(kind, True)
+    return float(flame and change > CHANGED and unsteady < (1 - KEPT) * change)
+
+
+def _stays(sight: Sight, spots: Sequence[Spot], changed: NDArray[np.bool_]) -> bool:
+    """Whether most of what ``changed`` (64, 64) lies about the thing that is seen at ``spots``, and at the end there is
+    still something in its place."""
+    left, top, right, bottom = np.median([s.thing.box for s in spots], 0)
+    wide, tall = ABOUT * (right - left), ABOUT * (bottom - top)
+    y, x = (np.argwhere(changed) + 0.5).T / 64
+    about = (x > left - wide) & (x < right + wide) & (y > top - tall) & (y < bottom + tall)
+    middle = np.array([(left + right) / 2, (top + bottom) / 2])
+    part = sight.things[-max(1, len(sight.things) // 5) :]
+    near = [min((np.abs(np.array(t.middle) - middle).max() for t in things), default=1.0) for things in part]
+    return bool(about.mean() > 0.5 and np.median(near) < max(STAYS, 0.25 * (bottom - top)))
 
 
 def _shots(sight: Sight, scene: Scene, world: WorldConfig) -> float:
@@ -215,8 +255,20 @@ def _other(change: makers.Change) -> Callable[[WorldConfig], makers.Maker]:
     return lambda world: makers.Changed(change, world)
 
 
-def _moves(scene: Scene) -> bool:
-    return scene.shots[0].actors[0].motions != ("still",)
+def _out_of_order(world: WorldConfig) -> makers.Maker:
+    """What moves in a random order of frames; of what stands, the empty place."""
+    shuffled, empty = makers.Shuffled(makers.Renders()), makers.Renders(makers.nothing)
+    return makers.Chosen(lambda p: empty if p.scene.shots[0].actors[0].motions == ("still",) else shuffled)
+
+
+def _not_the_same(world: WorldConfig) -> makers.Maker:
+    """Another thing comes back; or it never goes, but is missing in one frame."""
+    return makers.in_turn(makers.Exchanged(world), makers.Flickering())
+
+
+def _not_lasting(world: WorldConfig) -> makers.Maker:
+    """It is undone; or instead of it the thing vanishes, or is suddenly in another spot."""
+    return makers.in_turn(makers.Undone(makers.Renders()), makers.Vanishing(), makers.Elsewhere())
 
 
 def _filmed_moving(scene: Scene) -> bool:
@@ -239,7 +291,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("light", "plain", _scenery("light", "lights"), _one_of("lights"), _other(makers.other("light"))),
     Question("weather", "plain", _scenery("weather", "weathers"), _one_of("weathers"), _other(makers.other("weather"))),
     Question("look", "look", _look, _one_of("looks"), _other(makers.other_look)),
-    Question("motion", "clear", _motion, _one_of("motions"), _shuffled, _moves),
+    Question("motion", "clear", _motion, _one_of("motions"), _out_of_order),
     Question("direction", "directed", _direction, lambda world: 0.25, _shuffled),
     Question("left/right relation", "relation", _relation, _half, lambda world: makers.Mirrored(makers.Renders())),
     Question(
@@ -247,10 +299,10 @@ QUESTIONS: tuple[Question, ...] = (
         note="pans, tilts, zooms and a still camera",
     ),
     Question("sequence order", "sequence", _order, _half, _shuffled),
-    Question("camera sequence order", "camera sequence", _camera_order, _half, _shuffled),
-    Question("permanence after occlusion", "occlusion", _occlusion, _never, makers.Exchanged),
-    Question("permanence after leaving the frame", "leaving", _leaving, _never, makers.Exchanged),
-    Question("event persistence", "lasting", _lasting, _never, lambda world: makers.Undone(makers.Renders())),
+    Question("camera sequence order", "camera sequence", _camera_order, _never, _shuffled),
+    Question("permanence after occlusion", "occlusion", _occlusion, _never, _not_the_same),
+    Question("permanence after leaving the frame", "leaving", _leaving, _never, _not_the_same),
+    Question("event persistence", "lasting", _lasting, _never, _not_lasting),
     Question("multi-shot identity", "shots", _shots, _never, makers.Exchanged),
     Question("English prompts", "clear", facts, _chance_of_facts, lambda world: makers.Others()),
     Question(

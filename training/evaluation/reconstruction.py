@@ -102,17 +102,24 @@ def clip_rows(found: Mapping[str, Any], paths: Sequence[Path]) -> list[Row]:
     if not paths:
         missing = "absent: no real clips were given, see --clips"
         return [Row(f"VAE reconstruction of real clips, {what}", unit=u, note=missing) for what, u in UNITS]
-    values = np.array([clip for p in paths for clip in found[f"clip {p.name} {fingerprint(p)}"]])  # (N, 2, 2)
-    if not len(values):
-        raise RunError(f"{', '.join(p.name for p in paths)}: no clip of {FRAMES} frames; give longer ones")
+    values = [np.array(found[f"clip {p.name} {fingerprint(p)}"]) for p in paths]  # of each (runs and blocks, 2, 2)
+    short = [p.name for p, own in zip(paths, values, strict=True) if not len(own)]
+    if short:
+        raise RunError(f"{', '.join(short)}: no clip of {FRAMES} frames; give longer ones")
+    means = np.stack([own.mean(0) for own in values])
     return [
-        measured_row(
-            *(f"VAE reconstruction of real clips, {what}", unit, values[:, 0, n].tolist()),
-            floor=float(values[:, 1, n].mean()),
-            note=f"{', '.join(p.name for p in paths)}; {VIDTOK}",
+        Row(
+            *(f"VAE reconstruction of real clips, {what}", float(means[:, 0, n].mean()), unit),
+            samples=len(paths),
+            floor=float(means[:, 1, n].mean()),
+            note=f"the mean of a video's parts, and of the videos: {_by_video(paths, means[:, 0, n])}; {VIDTOK}",
         )
         for n, (what, unit) in enumerate(UNITS)
     ]
+
+
+def _by_video(paths: Sequence[Path], values: NDArray[np.float64]) -> str:
+    return ", ".join(f"{p.name} {value:.2f}" for p, value in zip(paths, values, strict=True))
 
 
 UNITS = (("PSNR", "dB"), ("SSIM", ""))

@@ -173,7 +173,9 @@ class Sight:
         return [seen[int(i)] for i in chosen]
 
     def motion(self, options: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-        """The one of several motions, or sequences of two, that the largest thing makes."""
+        """The one of several motions, or sequences of two, of the largest thing; none where mostly nothing is seen."""
+        if 2 * sum(bool(things) for things in self.things) < len(self.things):
+            return ()
         key = ("motion", tuple(options))
         if key not in self._known:
             self._known[key] = name_motion([p for p in (self.path, self.fitted) if p], options, self.fps)

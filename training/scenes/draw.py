@@ -53,8 +53,8 @@ def held_out(noun: str, place: str, does: str) -> bool:
 def draw_scene(seed: int, config: WorldConfig, split: str = "train") -> Scene:
     """Draw the scene of a seed; ``split`` is "train", "held out" or "any".
 
-    In "train" no shot shows a held-out combination, in "held out" every shot does. Raises ValueError if the config
-    has no scene for the split.
+    In "train" nobody in any shot shows a held-out combination, be it with a second motion; in "held out" the first
+    actor of every shot does. Raises ValueError if the config has no scene for the split.
     """
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; it is one of: {', '.join(SPLITS)}")
@@ -62,10 +62,15 @@ def draw_scene(seed: int, config: WorldConfig, split: str = "train") -> Scene:
     for _ in range(TRIES):
         shots = _shots(rng, config)
         scene = Scene(shots, "natural", seed)
-        kept = [held_out(*c) for c in scene.combinations]
-        if split == "any" or (all(kept) if split == "held out" else not any(kept)):
+        if split == "any" or _belongs(scene, split):
             return replace(scene, look=_look(rng, config))
     raise ValueError(f"the world's config has no scene for the split {split!r}: give it more nouns, places or motions")
+
+
+def _belongs(scene: Scene, split: str) -> bool:
+    if split == "held out":
+        return all(held_out(*c) for c in scene.combinations)
+    return not any(held_out(*c) for c in scene.shown)
 
 
 def _pick(rng: np.random.Generator, options: Sequence[_T]) -> _T:

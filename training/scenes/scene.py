@@ -163,3 +163,13 @@ class Scene:
             for s in self.shots
             for a in s.actors[:1]
         )
+
+    @property
+    def shown(self) -> frozenset[tuple[str, str, str]]:
+        """Every noun with its place and each of its motions (or the event), of all actors in all shots."""
+        return frozenset(
+            (a.noun, s.place, does)
+            for s in self.shots
+            for a in s.actors
+            for does in a.motions or (s.event.kind if s.event else "still",)
+        )
