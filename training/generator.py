@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,14 +33,18 @@ class Generator:
         tokenizer, text = checkpoint.build_text(dtype)
         return cls(checkpoint.build_dit(dtype), checkpoint.build_vae(dtype), tokenizer, text)
 
+    def states(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """What the text encoder says of prompts, read as the nodes read them, and of as many empty ones."""
+        texts = [self.tokenizer.readable(prompt) for prompt in prompts]
+        positive, negative = self.text(self.tokenizer.batch([*texts, *[""] * len(texts)])).chunk(2)
+        return positive, negative
+
     @torch.inference_mode()
     def latents(
         self, prompts: list[str], shape: tuple[int, int, int], seed: int, steps: int, guidance: float, fps: float
     ) -> Tensor:
         """Sample latents (B, C, T, h, w) for prompts; ``shape`` is (T, h, w)."""
-        texts = [self.tokenizer.readable(prompt) for prompt in prompts]  # as the nodes do
-        states = self.text(self.tokenizer.batch([*texts, *[""] * len(texts)]))
-        positive, negative = states.chunk(2)
+        positive, negative = self.states(prompts)
         frames, height, width = shape
         noise = torch.randn(
             len(prompts), self.vae.config.channels, *shape, generator=torch.Generator().manual_seed(seed)

@@ -84,7 +84,7 @@ class Model:
         """Latents (B, C, T, h, w) that are ``known`` where ``mask`` (B, 1, T, h, w) is 0, and made for prompts of one
         frame rate elsewhere; ``turn`` gives other noise to the next part of a clip, ``guidance`` is another one."""
         own, fps = self.generator, prompts[0].fps
-        states = own.text(own.tokenizer.batch([*(p.text for p in prompts), *[""] * len(prompts)]))
+        positive, negative = own.states([p.text for p in prompts])
         seeds = [torch.Generator().manual_seed(p.seed + turn) for p in prompts]
         noise = torch.cat([torch.randn(1, *known.shape[1:], generator=seed) for seed in seeds])
 
@@ -92,7 +92,6 @@ class Model:
             return own.dit(x, t, text, fps)
 
         sigmas = schedule(self.steps, token_shift(known[0, 0].numel() // 4))
-        positive, negative = states.chunk(2)
         velocity = guided(denoise, positive, negative, self.guidance if guidance is None else guidance)
         return sample(velocity, noise, sigmas, known, mask)
 
