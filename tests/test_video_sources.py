@@ -14,9 +14,10 @@ from PIL import Image
 
 from comfyui_spacetime.video import container, reader, timing
 from comfyui_spacetime.video.errors import VideoError
-from comfyui_spacetime.video.reader import probe, read_audio, read_frames
+from comfyui_spacetime.video.reader import Audio, probe, read_audio, read_frames
 from comfyui_spacetime.video.sound import read_sound
 from comfyui_spacetime.video.timing import read_timing
+from comfyui_spacetime.video.writer import write_video
 
 
 def film(path, frames, codec="libx264", pixels="yuv420p", rate=8, times=None, stream=None, **options):
@@ -110,6 +111,23 @@ def test_the_timing_of_a_file_is_read_once_until_it_changes(tmp_path, monkeypatc
 def test_a_file_in_memory_has_a_timing_too(tmp_path):
     memory = io.BytesIO(film(tmp_path / "a.mp4", grey(8)).read_bytes())
     assert read_timing(memory).count == 8 and numbers(read_frames(memory)) == list(range(8))
+
+
+def noise(count):
+    return [np.random.default_rng(index).integers(0, 256, (96, 128, 3), np.uint8) for index in range(count)]
+
+
+def test_pictures_and_sound_of_a_file_in_memory_are_read_at_once_as_those_of_a_path(tmp_path):
+    """As Save Video does; the file is larger than what libav reads ahead."""
+    sound = Audio(np.random.default_rng(1).standard_normal((2, 96000)).astype(np.float32) / 9, 48000)
+    write_video(tmp_path / "a.mp4", noise(48), fps=24, audio=sound, crf=4)
+    memory = io.BytesIO((tmp_path / "a.mp4").read_bytes())
+    assert len(memory.getvalue()) > 600_000
+    written = []
+    for name, source in (("path.mp4", tmp_path / "a.mp4"), ("memory.mp4", memory)):
+        write_video(tmp_path / name, read_frames(source, fps=12), fps=12, audio=read_sound(source))
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
 
 
 def test_nothing_is_decoded_to_tell_the_timing(tmp_path, monkeypatch):

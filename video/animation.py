@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from .container import BLACK, Colour, Source, over
+from .container import BLACK, Colour, Source, over, rewound
 from .errors import VideoError, name_of
 from .frames import Frame
 
@@ -64,5 +64,4 @@ def _binary(source: Source) -> Iterator[BinaryIO]:
         with Path(source).open("rb") as file:
             yield file
     else:
-        source.seek(0)
-        yield source
+        yield rewound(source)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,10 +45,10 @@ def open_container(source: Source) -> Iterator[av.container.InputContainer]:
         target = str(path.resolve())
         options = {"protocol_whitelist": "file"}  # a playlist must not make this machine open addresses
     else:
-        source.seek(0)
+        target = rewound(source)
     try:
         # libav looks for the mark of a moving PNG in the file's first bytes only
-        container = av.open(target, mode="r", format="apng" if _is_moving_png(source) else None, options=options)
+        container = av.open(target, mode="r", format="apng" if _is_moving_png(target) else None, options=options)
     except PermissionError:
         raise VideoError(f"{name} may not be read: check the permissions of the file.") from None
     except (av.FFmpegError, OSError) as error:
@@ -56,6 +57,14 @@ def open_container(source: Source) -> Iterator[av.container.InputContainer]:
         yield cast(av.container.InputContainer, container)
     finally:
         container.close()
+
+
+def rewound(file: BinaryIO) -> BinaryIO:
+    """Return a file object at its begin; of one in memory another, since several read it at once (sound, pictures)."""
+    if isinstance(file, io.BytesIO):
+        return io.BytesIO(file.getvalue())  # shares the bytes, not the position
+    file.seek(0)
+    return file
 
 
 def _is_moving_png(source: Source) -> bool:
