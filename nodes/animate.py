@@ -202,7 +202,8 @@ def add_keyframe(
     rate = as_rate(latent.get("frame_rate") or vae_stream.default_rate(vae))
     length, size = samples.shape[2], vae_stream.pixel_size(vae, samples)
     whole = line.frames(length)
-    frames = [fit_frame(frame, *size, fit) for frame in to_bytes(image)]
+    plan = latent.get(KEY) or Plan((Made(0, whole),), size, rate)
+    frames = [fit_frame(frame, *plan.size, fit) for frame in to_bytes(image)]  # as they are shown
     at = _place(line, frames, length, time, float(rate))
     begin = line.frames(at)
     wanted = line.run(len(frames), at == 0)
@@ -217,10 +218,10 @@ def add_keyframe(
     if bool((mask[:, :, at : at + line.run_latents(wanted, at == 0)] < 1).any()):
         raise InputError(f"At {float(begin / rate):.2f} s there already is a keyframe: choose another time.")
     edit = lay(Edit(samples[:1], mask), encode_at(vae, frames, begin, line, size), at, strength)
-    plan = latent.get(KEY) or Plan((Made(0, whole),), size, rate)
     if strength >= 1:
         plan = replace(plan, parts=tuple(_insert(plan.parts, tuple(frames), begin)))
-    guides = (latent.get(GUIDES) or Guides(vae, ())).and_run(Run(begin, tuple(frames), strength))
+    seen = tuple(fit_frame(frame, *size, "stretch") for frame in frames)  # as the model sees them
+    guides = (latent.get(GUIDES) or Guides(vae, ())).and_run(Run(begin, seen, strength))
     return {**latent, **to_latent(fill_gaps(edit), plan, guides)}
 
 
@@ -237,16 +238,17 @@ def _place(line: Timeline, frames: list[Frame], length: int, time: float, rate: 
 def _insert(parts: tuple[Part, ...], pictures: tuple[Frame, ...], begin: int) -> list[Part]:
     """Show ``pictures`` at decoded frame ``begin`` in place of what would be decoded there."""
     out: list[Part] = []
-    end = begin + len(pictures)
     for part in parts:
         if not isinstance(part, Made) or not part.begin <= begin < part.end:
             out.append(part)
             continue
+        end = min(begin + len(pictures), part.end)  # a video may end within a latent frame
+        meanwhile = part.part(begin, end)
         if begin > part.begin:
-            out.append(Made(part.begin, begin, part.before, pictures[:1]))
-        out.append(Shown(pictures))
+            out.append(replace(part.part(part.begin, begin), after=pictures[:1]))
+        out.append(Shown(pictures[: end - begin], meanwhile.sound, meanwhile.sound_in, meanwhile.shares))
         if end < part.end:
-            out.append(Made(end, part.end, pictures[:-2:-1], part.after))
+            out.append(replace(part.part(end, part.end), before=pictures[:-2:-1]))
     return out
 
 

@@ -45,13 +45,19 @@ class Kept:
         """Yield them."""
         return self.original.frames(self.begin, self.end)
 
+    def part(self, skip: int, count: int) -> Kept:
+        """Return ``count`` of these frames behind the first ``skip``."""
+        return Kept(self.original, self.begin + skip, self.begin + skip + count)
+
 
 @dataclass(frozen=True)
 class Shown:
-    """Frames that are given as they are, such as a keyframe."""
+    """Frames that are given as they are, such as a keyframe; the sound is that of the Made in whose place they are."""
 
     pictures: tuple[Frame, ...]
-    sound: None = None
+    sound: Kept | None = None
+    sound_in: Kept | None = None
+    shares: tuple[float, float] = (0.0, 1.0)
 
     @property
     def count(self) -> int:
@@ -68,7 +74,8 @@ class Made:
     """Frames ``begin`` to ``end`` of the decoded clip.
 
     ``before`` and ``after`` are the originals of the decoded frames next to them, the nearest first, where those are
-    known; ``sound`` is the original whose sound goes on meanwhile, ``sound_in`` one that it gives way to.
+    known; ``sound`` is the original whose sound goes on meanwhile, ``sound_in`` one that it gives way to, whose share
+    goes evenly from ``shares[0]`` to ``shares[1]``.
     """
 
     begin: int
@@ -77,11 +84,22 @@ class Made:
     after: tuple[Frame, ...] = ()
     sound: Kept | None = None
     sound_in: Kept | None = None
+    shares: tuple[float, float] = (0.0, 1.0)
 
     @property
     def count(self) -> int:
         """Return the number of frames."""
         return self.end - self.begin
+
+    def part(self, begin: int, end: int) -> Made:
+        """Return decoded frames ``begin`` to ``end`` of these, with the sound that belongs there."""
+        low, high = self.shares
+        first, last = (low + (high - low) * (frame - self.begin) / self.count for frame in (begin, end))
+        sound, coming = (
+            None if kept is None else kept.part(begin - self.begin, end - begin) for kept in (self.sound, self.sound_in)
+        )
+        before, after = self.before if begin == self.begin else (), self.after if end == self.end else ()
+        return Made(begin, end, before, after, sound, coming, (first, last))
 
 
 @dataclass(frozen=True)

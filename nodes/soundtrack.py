@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .plan import Kept, Made, Part
+from .plan import Kept, Made, Part, Shown
 
 
 def soundtrack(parts: Iterable[Part], rate: Fraction) -> dict[str, Any] | None:
@@ -19,12 +19,12 @@ def soundtrack(parts: Iterable[Part], rate: Fraction) -> dict[str, Any] | None:
 
     The first sound's sample rate holds for all; channels are those of the richest.
     """
-    plays: list[tuple[int, tuple[Kept | None, Kept | None]]] = []
+    plays: list[tuple[int, tuple[Kept | None, Kept | None], tuple[float, float]]] = []
     for part in parts:
-        coming = part.sound_in if isinstance(part, Made) else None
-        plays.append((part.count, (part if isinstance(part, Kept) else part.sound, coming)))
+        coming, shares = (part.sound_in, part.shares) if isinstance(part, (Made, Shown)) else (None, (0.0, 0.0))
+        plays.append((part.count, (part if isinstance(part, Kept) else part.sound, coming), shares))
     sounds: dict[int, dict[str, Any] | None] = {}
-    for kept in (kept for _, pair in plays for kept in pair):
+    for kept in (kept for _, pair, _ in plays for kept in pair):
         if kept is not None and id(kept.original) not in sounds:
             sounds[id(kept.original)] = kept.original.stream.audio()
     found = [sound for sound in sounds.values() if sound is not None]
@@ -34,10 +34,10 @@ def soundtrack(parts: Iterable[Part], rate: Fraction) -> dict[str, Any] | None:
     channels = max(min(2, sound["waveform"].shape[1]) for sound in found)
     waves = {key: None if sound is None else _wave(sound, samples, channels) for key, sound in sounds.items()}
     pieces, done = [], 0
-    for count, pair in plays:
+    for count, pair, shares in plays:
         begin, end = (round(frame * samples / rate) for frame in (done, done + count))
         piece, coming = (_played(kept, waves, samples, end - begin, channels) for kept in pair)
-        pieces.append(piece if pair[1] is None else torch.lerp(piece, coming, torch.linspace(0, 1, end - begin)))
+        pieces.append(piece if pair[1] is None else torch.lerp(piece, coming, torch.linspace(*shares, end - begin)))
         done += count
     return {"waveform": torch.cat(pieces, 1)[None], "sample_rate": samples}
 
