@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -56,7 +57,8 @@ def versions() -> list[str]:
 
 
 def named_files(value: Any) -> Iterator[Path]:
-    """Yield the files of the host's folders (input, output, temp, models) and of the pack that a value may name."""
+    """Yield the files that a value may name: of the host's folders (input, output, temp, models), of the pack, or by
+    their whole path, as loaders of other packs take it."""
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME or "\n" in value or "\0" in value:
         return
     found: dict[Path, None] = {}
@@ -67,6 +69,9 @@ def named_files(value: Any) -> Iterator[Path]:
         path = None if key in OTHER_FOLDERS else folder_paths.get_full_path(key, value)
         if path is not None:
             found[Path(path)] = None
+    with contextlib.suppress(OSError):  # a text with a slash in front that is too long for a name
+        if os.path.isabs(value) and Path(value).is_file() and os.access(value, os.R_OK):
+            found[Path(value)] = None
     yield from found
 
 

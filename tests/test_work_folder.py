@@ -75,11 +75,23 @@ def test_other_versions_make_another_key(folders, monkeypatch):
     assert key(GRAPH) != before
 
 
-def test_only_files_of_the_host_s_folders_are_read(folders):
+def test_the_content_of_a_file_that_is_named_by_its_whole_path_counts(folders):
+    path = folders / "elsewhere.mp4"
+    keys = []
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        keys.append(key(changed("2", file=str(path))))
+    path.unlink()
+    keys.append(key(changed("2", file=str(path))))
+    assert len(set(keys)) == 3
+
+
+def test_what_is_only_a_text_or_leads_out_of_the_host_s_folders_is_no_file(folders):
     from comfyui_spacetime.nodes.graph_key import named_files
 
     (folders / "secret.txt").write_text("x")
-    for name in ("../secret.txt", str(folders / "secret.txt"), "/etc/passwd", "a prompt\nof two lines", "", "x" * 2000):
+    names = ["../secret.txt", str(folders), "/dev/zero", "/" + "x" * 900, "a prompt\nof two lines", "", "x" * 2000]
+    for name in names:
         assert list(named_files(name)) == []
     assert list(named_files("clip.mp4")) == [folders / "input" / "clip.mp4"]
     assert [path.name for path in named_files("spacetime-nano.safetensors")] == ["spacetime-nano.safetensors"]
