@@ -28,7 +28,7 @@ from .originals import encode_at, timeline_of
 from .plan import KEY, Made, Part, Plan, Shown, to_latent
 from .sampler import sample, sampling_inputs
 from .schema import CATEGORY, inp, schema
-from .storyboard import check_storyboard
+from .storyboard import check_storyboard, state_of_pictures
 from .thumbnails import save_thumbnails
 
 LEAD_IN = 1  # latent frames between a reference and the shot, in which the scene changes and which are not shown
@@ -96,6 +96,11 @@ class Shots(io.ComfyNode):
     def validate_inputs(cls, shots: str | None = None) -> bool | str:
         """Refuse a storyboard that cannot be read before anything runs."""
         return check_storyboard(shots)
+
+    @classmethod
+    def fingerprint_inputs(cls, shots: str | None = None, **_: Any) -> str:
+        """Run again when a picture that a shot begins with has changed."""
+        return state_of_pictures(shots)
 
     @classmethod
     def execute(

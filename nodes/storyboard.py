@@ -8,6 +8,8 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..language.storyboard import StoryboardError, parse_storyboard
+from .errors import InputError
+from .file_names import find_file
 from .schema import CATEGORY, inp, schema
 
 EXAMPLE = """cast Mia: a red panda
@@ -52,6 +54,11 @@ class StoryboardNode(io.ComfyNode):
         return check_storyboard(storyboard)
 
     @classmethod
+    def fingerprint_inputs(cls, storyboard: str | None = None) -> str:
+        """Run again when a picture that the storyboard names has changed: what comes after reads it."""
+        return state_of_pictures(storyboard)
+
+    @classmethod
     def execute(cls, storyboard: str) -> io.NodeOutput:
         """Read it; see the schema."""
         board = parse_storyboard(storyboard)
@@ -68,6 +75,26 @@ def check_storyboard(text: Any) -> bool | str:
     except StoryboardError as error:
         return str(error)
     return True
+
+
+def state_of_pictures(text: Any) -> str:
+    """Return what changes with the pictures that a storyboard names: their names, times and sizes.
+
+    Of one that comes over a link (None) nothing is known.
+    """
+    try:
+        shots = parse_storyboard(text).shots if text else ()
+    except StoryboardError:  # validate_inputs says so
+        return ""
+    return "\n".join(_state(name) for name in dict.fromkeys(shot.picture for shot in shots) if name)
+
+
+def _state(name: str) -> str:
+    try:
+        state = find_file(name).stat()
+    except (InputError, OSError):
+        return name
+    return f"{name} {state.st_mtime_ns} {state.st_size}"
 
 
 NODES = [StoryboardNode]

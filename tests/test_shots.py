@@ -94,6 +94,33 @@ def test_shots_refuses_a_storyboard_that_cannot_be_read_before_it_runs(inprocess
     assert "Line 1, column 1" in Shots.validate_inputs("a cup")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1 s: [told.png] a cup\ncut 1 s: a panda", '[{"seconds": 1, "prompt": "a cup", "picture": "told.png"}]'],
+)
+def test_a_changed_picture_makes_shots_and_storyboard_run_again(inprocess, host_base, text):
+    from comfyui_spacetime.nodes.shots import Shots
+    from comfyui_spacetime.nodes.storyboard import StoryboardNode
+
+    (host_base / "input").mkdir(exist_ok=True)
+    path = host_base / "input" / "told.png"
+    path.unlink(missing_ok=True)
+    marks = []
+    for size in (None, 32, 48):
+        if size:
+            Image.new("RGB", (size, size)).save(path)
+        mark = Shots.fingerprint_inputs(shots=text, seed=1, model=None)
+        assert mark == Shots.fingerprint_inputs(text) == StoryboardNode.fingerprint_inputs(storyboard=text)
+        marks.append(mark)
+    assert len(set(marks)) == 3
+
+
+def test_a_storyboard_over_a_link_or_with_a_fault_has_no_pictures_to_look_at(inprocess):
+    from comfyui_spacetime.nodes.shots import Shots
+
+    assert Shots.fingerprint_inputs(shots=None) == Shots.fingerprint_inputs("a cup") == ""
+
+
 def test_storyboard_gives_its_cast_to_every_shot_and_itself_as_json(inprocess):
     from comfyui_spacetime.nodes.storyboard import StoryboardNode
 
