@@ -71,6 +71,13 @@ def test_every_format_reads_back_what_was_written(tmp_path, name):
     assert sound.samples.shape[1] / sound.rate == pytest.approx(1.5, abs=0.05)
 
 
+@pytest.mark.parametrize(("fps", "count"), [("1", 2), ("5", 2), ("7.3", 9), ("14.7", 9), ("60", 33)])
+def test_a_moving_png_has_the_length_of_its_pictures_at_any_rate(tmp_path, fps, count):
+    write(tmp_path / "a.png", "apng", moving(count), fps=Fraction(fps))
+    found = read_timing(tmp_path / "a.png")
+    assert found.count == count and float(found.end) == pytest.approx(count / float(fps), rel=0.01)
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("size", [(63, 47), (1, 1)])
 def test_every_format_takes_odd_sizes_or_says_which_it_takes(tmp_path, name, size):

@@ -70,6 +70,24 @@ def test_a_variable_rate_becomes_constant_with_every_picture_at_its_time(uneven)
     assert shown[:10] == list(range(10)) and shown[10:40] == [9] * 30 and shown[40:] == list(range(10, 40))
 
 
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp"])
+@pytest.mark.parametrize(("lengths", "seconds"), [((100, 100, 1000), 1.2), ((2000, 2000), 4.0), ((137,) * 9, 1.233)])
+def test_the_pictures_of_an_animation_stand_as_long_as_it_says(tmp_path, suffix, lengths, seconds):
+    first, *rest = (Image.fromarray(frame) for frame in grey(len(lengths), 20))
+    first.save(tmp_path / f"a.{suffix}", save_all=True, append_images=rest, duration=list(lengths))
+    found = read_timing(tmp_path / f"a.{suffix}")
+    assert found.count == len(lengths) and float(found.end) == pytest.approx(seconds, abs=0.07)  # a gif has 1/100 s
+    assert float(found.rate) == pytest.approx(1000 / lengths[0], rel=0.06)
+    assert probe(tmp_path / f"a.{suffix}").duration == pytest.approx(seconds, abs=0.07)
+
+
+def test_a_moving_png_is_trimmed_to_the_picture(tmp_path):
+    first, *rest = (Image.fromarray(frame) for frame in grey(10, 20))
+    first.save(tmp_path / "a.png", save_all=True, append_images=rest, duration=[100] * 9 + [500])
+    assert numbers(read_frames(tmp_path / "a.png", start=0.5), 20) == [5, 6, 7, 8, 9]
+    assert numbers(read_frames(tmp_path / "a.png", start=0.5, fps=20, duration=0.2), 20) == [5, 5, 6, 6]
+
+
 def test_trimming_a_variable_rate_goes_by_the_clock(uneven):
     assert numbers(read_frames(uneven, fps=10, start=0.5, duration=1.0)) == [9] * 9 + [12]
 

@@ -26,6 +26,7 @@ BLACK: Colour = (0, 0, 0)
 UNSPECIFIED = 2  # colour matrix that a file does not name
 HD_HEIGHT = 720  # from here on an unnamed matrix is BT.709, below BT.601, as players take it
 UNTIMED_FORMATS = {"avi"}  # constant rate by definition; its time stamps are those of decoding order
+TIMED_FORMATS = {"apng"}  # each picture has its length, though the header states none
 SEEK_LEADS = (0, 2, 20, 10**9)  # seconds before the wanted time to try, the last from the file's begin
 VP9_WITH_ALPHA = "libvpx-vp9"  # libav's own VP9 decoder drops the second layer
 
@@ -96,9 +97,9 @@ def video_stream(container: av.container.InputContainer, source: Source) -> Any:
 
 def has_times(container: av.container.InputContainer, stream: Any) -> bool:
     """Whether the track's time stamps say when a picture is shown (raw streams have none)."""
-    return container.format.name not in UNTIMED_FORMATS and (
-        stream.start_time is not None or stream.duration is not None or container.duration is not None
-    )
+    name = container.format.name
+    stated = stream.start_time is not None or stream.duration is not None or container.duration is not None
+    return name in TIMED_FORMATS or (stated and name not in UNTIMED_FORMATS)
 
 
 def stated_rate(container: av.container.InputContainer, stream: Any) -> Fraction:
