@@ -36,11 +36,19 @@ def find_file(name: str) -> Path:
     plain, folder = _folder_of(name.strip())
     root = os.path.abspath(folder)
     path = os.path.abspath(os.path.join(root, plain))
-    if not plain or os.path.commonpath((root, path)) != root or "\0" in plain:
+    if not plain or not inside(root, path) or "\0" in plain:
         raise InputError(f'"{name}" leads out of {root}: put the file into that folder and give its name.')
     if not os.path.isfile(path):
         raise InputError(f'There is no file "{plain}" in {root}: choose one from the list, or upload it.')
     return Path(path)
+
+
+def inside(root: str, path: str) -> bool:
+    """Whether an absolute path lies in the folder ``root``, or is it."""
+    try:
+        return os.path.commonpath((root, path)) == root
+    except ValueError:  # on another drive of Windows
+        return False
 
 
 def _folder_of(name: str) -> tuple[str, str]:

@@ -66,9 +66,10 @@ def named_files(value: Any) -> Iterator[Path]:
         with contextlib.suppress(InputError, OSError):  # a word, not a name
             found[find(value)] = None
     for key in folder_paths.folder_names_and_paths:
-        path = None if key in OTHER_FOLDERS else folder_paths.get_full_path(key, value)
-        if path is not None:
-            found[Path(path)] = None
+        with contextlib.suppress(ValueError):  # a path on another drive of Windows
+            path = None if key in OTHER_FOLDERS else folder_paths.get_full_path(key, value)
+            if path is not None:
+                found[Path(path)] = None
     with contextlib.suppress(OSError):  # a text with a slash in front that is too long for a name
         if os.path.isabs(value) and Path(value).is_file() and os.access(value, os.R_OK):
             found[Path(value)] = None

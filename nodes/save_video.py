@@ -25,6 +25,7 @@ from ..video.sequence import SOUND_NAME, SequenceWriter, picture_name, read_sequ
 from ..video.timing import read_timing
 from ..video.writer import VideoWriter, WrittenVideo, write_all
 from .errors import InputError
+from .file_names import inside
 from .lazy_video import LazyVideo
 from .load_video import Reading, open_file
 from .progress import Progress
@@ -240,8 +241,7 @@ class _Signing:
 def _target(prefix: str, chosen: Format, stream: VideoStream) -> tuple[Path, str]:
     """Return the file (or folder) to write and its folder's name inside the output folder."""
     output = folder_paths.get_output_directory()
-    wished = os.path.abspath(os.path.join(output, prefix))
-    if not prefix.strip() or os.path.commonpath((os.path.abspath(output), wished)) != os.path.abspath(output):
+    if not prefix.strip() or not inside(os.path.abspath(output), os.path.abspath(os.path.join(output, prefix))):
         raise InputError(f'filename_prefix "{prefix}" leads out of {output}: leave out ".." and leading slashes.')
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, output, stream.width, stream.height)
     suffix = f".{chosen.container.suffix}" if chosen.container.suffix else ""

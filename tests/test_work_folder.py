@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,6 +98,27 @@ def test_what_is_only_a_text_or_leads_out_of_the_host_s_folders_is_no_file(folde
     assert list(named_files("clip.mp4")) == [folders / "input" / "clip.mp4"]
     assert [path.name for path in named_files("spacetime-nano.safetensors")] == ["spacetime-nano.safetensors"]
     assert list(named_files("panda_snow.mp4"))  # of the pack's examples
+
+
+def test_a_path_on_another_drive_of_windows_lies_in_no_folder(folders, monkeypatch):
+    import folder_paths
+
+    from comfyui_spacetime.nodes import file_names, graph_key, provenance, save_video
+    from comfyui_spacetime.nodes.errors import InputError
+
+    windows = SimpleNamespace(path=ntpath)
+    monkeypatch.setattr(file_names, "os", windows)
+    monkeypatch.setattr(save_video, "os", windows)
+    monkeypatch.setattr(folder_paths, "get_input_directory", lambda: "C:\\ComfyUI\\input")
+    monkeypatch.setattr(folder_paths, "get_output_directory", lambda: "C:\\ComfyUI\\output")
+    monkeypatch.setattr(folder_paths, "get_full_path", lambda key, name: ntpath.relpath(name, "C:\\ComfyUI"))
+    name = "E:\\clips\\a.mp4"
+    assert list(graph_key.named_files(name)) == [] and provenance._input_file(name) is None
+    with pytest.raises(InputError, match="leads out of"):
+        file_names.find_file(name)
+    with pytest.raises(InputError, match="leads out of"):
+        save_video._target("E:\\out\\clip", None, None)
+    assert file_names.inside("C:\\ComfyUI\\input", "C:\\ComfyUI\\input\\a\\b.mp4")
 
 
 def test_a_large_file_is_known_by_its_parts(folders, monkeypatch):
