@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from .errors import InputError
 from .guides import KEY as GUIDES
 from .guides import Guides, Run
 from .latent import compression_of
-from .originals import check_side, encode_at, timeline_of
+from .originals import check_side, encode_all, encode_at, timeline_of
 from .plan import KEY, Filled, Made, Part, Plan, Shown, to_latent
 from .schema import CATEGORY, inp, schema
 
@@ -271,7 +272,8 @@ def cinemagraph(
     if loop:
         free[-1] = 0
         end = line.frames(length - 1)
-    edit = change(encode_at(vae, list(frames), 0, line, plan.size), free, cells)
+    known = encode_all(vae, itertools.repeat(still), plan.count, plan.size)  # a stream: the clip may be long
+    edit = change(known, free, cells)
     moving = Filled(Shown(frames[begin:end]), begin, (pixels >= 0.5).numpy())
     parts = tuple(part for part in (Shown(frames[:begin]), moving, Shown(frames[end:])) if part.count)
     return to_latent(edit, replace(plan, parts=parts)), text

@@ -220,6 +220,22 @@ def test_in_a_cinemagraph_only_the_region_moves_and_it_comes_back(kit):
         Cinemagraph.execute(picture, torch.zeros(1, 64, 64), kit.vae, 2.0, 8.0, 64, True)
 
 
+def test_a_long_cinemagraph_is_encoded_as_a_stream(kit, monkeypatch):
+    from comfyui_spacetime.nodes import vae_stream
+    from comfyui_spacetime.nodes.animate import Cinemagraph
+
+    whole, original = [], vae_stream.encode_frames
+    monkeypatch.setattr(
+        vae_stream,
+        "encode_frames",
+        lambda vae, frames: whole.append(hasattr(frames, "__len__")) or original(vae, frames),
+    )
+    latent = Cinemagraph.execute(image(0.4), left_half(), kit.vae, 12.0, 8.0, 64, True).result[0]
+    assert whole == [False] and latent["samples"].shape[2] == 25
+    still = kit.vae.encode(image(0.4, frames=97))
+    torch.testing.assert_close(latent["samples"], still, atol=1e-4, rtol=0)
+
+
 # -- masks that hold for a while -------------------------------------------------------------------------------------
 
 
