@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -156,7 +159,7 @@ class Film:
                 self._go_on(scenes[-1], board[number - 1], shot, context, seed + number)
                 continue
             if scenes and keep_subject and not reference:
-                reference = self._frames(scenes[0])[:1]
+                reference = [next(self._frames(scenes[0]))]
             scenes.append(self._begin(shot, pictures[number], reference, seed + number))
         return [self._finished(scene) for scene in scenes]
 
@@ -178,32 +181,36 @@ class Film:
         samples = self._sample(edit, self._model, self._words(shot.prompt), seed, guides)
         scene = Scene(samples, line.frames(lead), picture * line.lead)
         begin = Scene(samples[:, :, : lead + 1], scene.hidden)
-        self.firsts.append((picture or self._frames(begin))[0])
+        self.firsts.append(picture[0] if picture else next(self._frames(begin)))
         return scene
 
     def _go_on(self, scene: Scene, before: Shot, shot: Shot, context: float, seed: int) -> None:
         """Sample what comes next in a scene and add it."""
         line, rate = self._line, float(self._rate)
-        done = self._frames(scene)
-        self.firsts.append(done[-1])
-        seen = min(line.run(context * rate, True), line.frames(line.latents(len(done) + 1) - 1))
+        seen = min(line.run(context * rate, True), line.frames(line.latents(self._count(scene) + 1) - 1))
+        end = list(deque(self._frames(scene), maxlen=seen))  # a scene may be long
+        self.firsts.append(end[-1])
         made = line.run(shot.seconds * rate, False)
-        known = encode_at(self._vae, done[-seen:], 0, line, self._size)
+        known = encode_at(self._vae, end, 0, line, self._size)
         edit = bridge(known, made // line.ratio, None)
         model, words = self._model, self._words(shot.prompt)
         if shot.transition == GLIDE:
             start = known.shape[2]
             model, words = glide(model, self._words(before.prompt), words, lambda length: _glide_over(start, length))
-        samples = self._sample(edit, model, words, seed, guides_of(self._vae, (0, done[-seen:])))
+        samples = self._sample(edit, model, words, seed, guides_of(self._vae, (0, end)))
         scene.samples = torch.cat([scene.samples, samples[:, :, known.shape[2] :]], 2)
 
     def _sample(self, edit: Edit, model: Any, words: Any, seed: int, guides: Guides | None) -> Tensor:
         plan = Plan((Made(0, self._line.frames(edit.length)),), self._size, self._rate)
         return sample(model, words, self._negative, to_latent(edit, plan, guides), seed, **self._how)["samples"]
 
-    def _frames(self, scene: Scene) -> list[Frame]:
-        """The frames of a scene that are shown."""
-        return list(vae_stream.decode_frames(self._vae, scene.samples))[scene.hidden :]
+    def _frames(self, scene: Scene) -> Iterator[Frame]:
+        """The frames of a scene that are shown, decoded while they are asked for."""
+        return itertools.islice(vae_stream.decode_frames(self._vae, scene.samples), scene.hidden, None)
+
+    def _count(self, scene: Scene) -> int:
+        """The number of frames of a scene that are shown."""
+        return self._line.frames(scene.samples.shape[2]) - scene.hidden
 
     def _finished(self, scene: Scene) -> dict[str, Any]:
         count = self._line.frames(scene.samples.shape[2])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,24 @@ def test_what_goes_on_sees_the_end_of_what_was(kit):
     frames = kit.vae.decode(scenes[0]["samples"][:, :, :3])[0][-5:].clamp(0, 1)
     seen = kit.vae.encode((frames * 255).round() / 255)
     torch.testing.assert_close(last.x[:1, :, :2].float(), seen, atol=2e-2, rtol=0)
+
+
+def test_of_a_long_scene_only_the_end_is_in_memory(kit, monkeypatch):
+    from comfyui_spacetime.nodes import vae_stream
+
+    alive, most, original = set(), [0], vae_stream.decode_frames
+
+    def watched(*args: Any) -> Any:
+        for number, frame in enumerate(original(*args)):
+            own = frame.copy()
+            alive.add((id(own), number))
+            weakref.finalize(own, alive.discard, (id(own), number))
+            most[0] = max(most[0], len(alive))
+            yield own
+
+    monkeypatch.setattr(vae_stream, "decode_frames", watched)
+    scenes = shoot(kit, "8 s: a cup\ncontinue 1 s: a red cup\ncut 1 s: a panda", keep_subject=True)
+    assert scenes[0]["samples"].shape[2] == 19 and most[0] <= 5 + 5  # what the model sees, and a frame of each shot
 
 
 def test_a_kept_subject_is_shown_to_a_later_scene_but_not_in_it(kit):
