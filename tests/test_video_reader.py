@@ -16,6 +16,7 @@ import torch
 from comfyui_spacetime.video.errors import VideoError
 from comfyui_spacetime.video.frames import as_rate, chunked, fit_frame, legal_size, resample, to_bytes, to_floats
 from comfyui_spacetime.video.reader import Audio, probe, read_audio, read_frames
+from comfyui_spacetime.video.timing import read_timing
 from comfyui_spacetime.video.writer import write_video
 
 
@@ -236,6 +237,30 @@ def test_resampling_uneven_time_stamps_keeps_their_moments():
     timed = [(t, np.full((2, 2, 3), i, np.uint8)) for i, t in enumerate(times)]
     shown = [int(f[0, 0, 0]) for f in resample(timed, Fraction(10), Fraction(5))]
     assert shown == [0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("rate", "count", "fps"), [(1, 10, 24), (1, 3, 10), (2, 10, 24), (8, 33, 60), (10, 30, 60)])
+def test_slow_pictures_stand_their_whole_time_at_a_higher_rate(rate, count, fps):
+    timed = [(Fraction(i, rate), np.full((2, 2, 3), i, np.uint8)) for i in range(count)]
+    shown = [int(f[0, 0, 0]) for f in resample(timed, Fraction(rate), Fraction(fps))]
+    # an output frame's time may be less than a quarter of its length before the picture's
+    assert shown == [int(min(count - 1, rate * (k + 0.25 - 1e-9) // fps)) for k in range(round(count * fps / rate))]
+
+
+def test_a_moment_of_a_slow_animation_has_its_frames(tmp_path):
+    from PIL import Image
+
+    first, *rest = (Image.fromarray(frame) for frame in grey(3))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=rest, duration=1000)
+    assert len(list(read_frames(tmp_path / "a.gif", fps=24, duration=0.25))) == 6
+    for start, duration in ((0, None), (1.5, None), (0.9, 1.2)):
+        window = Fraction(start).limit_denominator(100), duration and Fraction(duration).limit_denominator(100)
+        frames = list(read_frames(tmp_path / "a.gif", fps=24, start=start, duration=duration))
+        assert (
+            len(frames)
+            == read_timing(tmp_path / "a.gif").count_of(Fraction(24), *window)
+            == (round(24 * (duration or 3 - start)))
+        )
 
 
 def test_bytes_and_floats_are_inverse():

@@ -110,6 +110,7 @@ def resample(
             if time >= start - slack:
                 yield frame
         return
+    slack = min(slack, Fraction(1, 4) / fps)
     held: tuple[Fraction, Frame] | None = None
     count = 0
     for time, frame in timed:
