@@ -7,6 +7,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+import comfy.utils
 import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
@@ -190,7 +191,7 @@ def clip_size(image: Tensor, vae: Any, size: int) -> tuple[int, int]:
 def add_keyframe(
     latent: dict[str, Any], image: Tensor, vae: Any, time: float, strength: float, fit: str = "crop"
 ) -> dict[str, Any]:
-    """Return ``latent`` with ``image`` (frames, H, W, 3) known at ``time`` seconds (below 0: at the end).
+    """Return ``latent`` with ``image`` (frames, H, W, 3) known at ``time`` seconds (below 0: the end), in every clip.
 
     A picture inside a clip stands for as long as a latent frame is. Raises InputError where it does not fit in or
     another keyframe already is.
@@ -214,16 +215,26 @@ def add_keyframe(
             f"A keyframe of {wanted} frames at {time:g} s goes beyond the clip, which has {whole} frames "
             f"({float(whole / rate):.2f} s): set an earlier time, or a longer clip."
         )
-    mask = latent.get("noise_mask")
-    mask = torch.ones(1, 1, *samples.shape[2:]) if mask is None else mask.expand(1, 1, *samples.shape[2:])
+    mask = _mask_of(latent, samples)
     if bool((mask[:, :, at : at + line.run_latents(wanted, at == 0)] < 1).any()):
         raise InputError(f"At {float(begin / rate):.2f} s there already is a keyframe: choose another time.")
-    edit = lay(Edit(samples[:1], mask), encode_at(vae, frames, begin, line, size), at, strength)
+    known = encode_at(vae, frames, begin, line, size)
+    clips = zip(samples.split(1), mask.split(1), strict=True)
+    edits = [fill_gaps(lay(Edit(*clip), known, at, strength)) for clip in clips]
+    edit = Edit(torch.cat([one.samples for one in edits]), torch.cat([one.mask for one in edits]))
     if strength >= 1:
         plan = replace(plan, parts=tuple(_insert(plan.parts, tuple(frames), begin)))
     seen = tuple(fit_frame(frame, *size, "stretch") for frame in frames)  # as the model sees them
     guides = (latent.get(GUIDES) or Guides(vae, ())).and_run(Run(begin, seen, strength))
-    return {**latent, **to_latent(fill_gaps(edit), plan, guides)}
+    return {**latent, **to_latent(edit, plan, guides)}
+
+
+def _mask_of(latent: dict[str, Any], samples: Tensor) -> Tensor:
+    """A LATENT's mask for its samples (B, C, T, h, w), of any shape that stock nodes give it: (B, 1, T, h, w)."""
+    mask = latent.get("noise_mask")
+    if mask is None:
+        return torch.ones(len(samples), 1, *samples.shape[2:])
+    return comfy.utils.reshape_mask(mask.float(), samples.shape)[:, :1]
 
 
 def _place(line: Timeline, frames: list[Frame], length: int, time: float, rate: float) -> int:

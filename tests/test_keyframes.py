@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from clip_kit import film, finished, frames_of, image, pixels
+from clip_kit import film, finished, frames_of, image, known, pixels, sampled
 from node_kit import Kit, as_the_executor_does, make_kit  # noqa: F401
+from tiny import CHANNELS
 
 pytestmark = pytest.mark.host
 
@@ -116,3 +117,40 @@ def test_one_sound_gives_way_to_the_other_under_a_keyframe_as_without_it(kit, tm
 def test_the_frames_of_the_video_still_pass_through_untouched(kit, movie, tmp_path):
     frames = frames_of(finished(kit, keyframe(kit, extended(kit, movie), halves(), -1.0)))
     assert (frames[:20] == pixels(tmp_path / "one.mp4")).all()
+
+
+# -- latents of stock nodes --------------------------------------------------------------------------------------------
+
+
+def test_every_clip_of_a_batch_gets_the_keyframe(kit):
+    batch = keyframe(
+        kit, {**kit.latent(frames=5, batch=3), "samples": torch.randn(3, CHANNELS, 5, 4, 4)}, image(0.4), 0
+    )
+    assert batch["samples"].shape[0] == 3 and known(batch) == [1, 0, 0, 0, 0]
+    still = kit.vae.encode(image(0.4)).expand(3, -1, -1, -1, -1)
+    torch.testing.assert_close(batch["samples"][:, :, :1], still, atol=1e-4, rtol=0)
+
+
+def test_a_repeated_batch_takes_another_keyframe(kit):
+    import nodes
+
+    latent = keyframe(kit, kit.latent(frames=5), image(0.4), 0.0)
+    batch = keyframe(kit, nodes.RepeatLatentBatch().repeat(latent, 2)[0], image(0.6), -1.0)
+    assert batch["samples"].shape[0] == 2 and known(batch) == [1, 0, 0, 0, 1]
+    out = sampled(kit, batch)["samples"]
+    assert torch.equal(out[:, :, :1], batch["samples"][:, :, :1]) and not torch.equal(out[0, :, 2], out[1, :, 2])
+
+
+def test_what_the_clips_of_a_batch_know_stays_in_each(kit):
+    latent = {**kit.latent(frames=5), "samples": torch.randn(2, CHANNELS, 5, 4, 4)}
+    latent["noise_mask"] = torch.ones(2, 1, 5, 4, 4)
+    latent["noise_mask"][1, :, 2] = 0
+    batch = keyframe(kit, latent, image(0.4), -1.0)
+    assert torch.equal(batch["samples"][1, :, 2], latent["samples"][1, :, 2])
+    assert batch["noise_mask"].mean((1, 3, 4)).tolist() == [[1, 1, 1, 1, 0], [1, 1, 0, 1, 0]]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 64, 64), (1, 64, 64), (1, 1, 75, 51)])
+def test_a_mask_of_pixels_is_taken(kit, shape):
+    latent = {**kit.latent(frames=5), "noise_mask": torch.ones(shape)}
+    assert known(keyframe(kit, latent, image(0.4), 0.0)) == [1, 0, 0, 0, 0]
