@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import comfy.model_management as mm
 import folder_paths
@@ -182,11 +182,16 @@ class LazyVideo(Input.Video):
 
 
 def to_audio(audio: dict[str, Any] | None) -> Audio | None:
-    """Return a host AUDIO (waveform (batch, channels, samples)) as ``Audio`` of its first item."""
-    if audio is None:
+    """Return a host AUDIO (waveform (batch, channels, samples)) as ``Audio`` of its first item; None without any."""
+    if not has_samples(audio):
         return None
     waveform = torch.as_tensor(audio["waveform"]).detach().float().cpu()
     return Audio(waveform.reshape(-1, *waveform.shape[-2:])[0].numpy(), int(audio["sample_rate"]))
+
+
+def has_samples(audio: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
+    """Whether a host AUDIO holds any sound; some nodes give one of no length."""
+    return audio is not None and torch.as_tensor(audio["waveform"]).numel() > 0
 
 
 def from_audio(audio: Audio | None) -> dict[str, Any] | None:
@@ -200,7 +205,8 @@ def _cut_audio(audio: dict[str, Any] | None, begin: Fraction, end: Fraction) -> 
     if audio is None:
         return None
     rate = int(audio["sample_rate"])
-    return {**audio, "waveform": audio["waveform"][..., round(begin * rate) : round(end * rate)]}
+    part = {**audio, "waveform": audio["waveform"][..., round(begin * rate) : round(end * rate)]}
+    return part if has_samples(part) else None  # the sound may end before the picture
 
 
 class _Source:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .lazy_video import has_samples
 from .plan import Kept, Made, Part, Shown
 
 
@@ -26,7 +27,8 @@ def soundtrack(parts: Iterable[Part], rate: Fraction) -> dict[str, Any] | None:
     sounds: dict[int, dict[str, Any] | None] = {}
     for kept in (kept for _, pair, _ in plays for kept in pair):
         if kept is not None and id(kept.original) not in sounds:
-            sounds[id(kept.original)] = kept.original.stream.audio()
+            sound = kept.original.stream.audio()
+            sounds[id(kept.original)] = sound if has_samples(sound) else None
     found = [sound for sound in sounds.values() if sound is not None]
     if not found:
         return None

@@ -152,6 +152,35 @@ def test_trimming_to_nothing_gives_none(made):
     assert video.as_trimmed(5) is None and video.as_trimmed(1, 5, strict_duration=True) is None
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_part_behind_the_end_of_the_sound_has_none(made, tmp_path, suffix):
+    video, _ = made(audio=tone(0.5))
+    part = video.as_trimmed(1.0, 0.5)
+    assert part.get_audio() is None and part.sound() is None
+    part.save_to(tmp_path / f"a.{suffix}", suffix)
+    assert levels(read_frames(tmp_path / f"a.{suffix}")) == list(range(8, 12))
+    assert video.as_trimmed(0.25, 0.5).get_audio()["waveform"].shape[-1] == 2000
+
+
+def test_a_sound_of_no_length_is_none(made, tmp_path):
+    video, _ = made(audio=tone(0.0))
+    video.save_to(tmp_path / "a.mp4")
+    assert video.sound() is None and read_audio(tmp_path / "a.mp4") is None
+
+
+def test_an_operation_takes_a_video_with_a_sound_of_no_length(made):
+    from fractions import Fraction
+
+    from comfyui_spacetime.nodes.originals import look_at, open_video
+    from comfyui_spacetime.nodes.plan import Kept
+    from comfyui_spacetime.nodes.soundtrack import soundtrack
+
+    silent, loud = (look_at(open_video(made(audio=tone(seconds))[0]))[0] for seconds in (0.0, 1.5))
+    assert soundtrack([Kept(silent, 0, 12)], Fraction(8)) is None
+    both = soundtrack([Kept(silent, 0, 12), Kept(loud, 0, 12)], Fraction(8))["waveform"][0, 0]
+    assert not both[:12000].any() and (both[12000:] == 0.25).all()
+
+
 def test_a_part_shares_the_copy(made):
     video, notes = made()
     list(video.frames())
