@@ -13,11 +13,12 @@ from ..video.errors import VideoError
 from ..video.frames import as_rate
 from . import vae_stream
 from .errors import InputError
-from .lazy_video import LazyVideo
-from .plan import KEY, Filled, Made, Plan, assemble
+from .lazy_video import LazyVideo, has_samples
+from .originals import Original, OwnSound
+from .plan import KEY, Filled, Kept, Made, Part, Plan, assemble
 from .schema import CATEGORY, inp, schema
 from .soundtrack import soundtrack
-from .video import check_vae, decode_with_progress, split_clips
+from .video import check_vae, decode_with_progress, nth_sound, split_clips
 
 
 class FinishVideo(io.ComfyNode):
@@ -93,9 +94,30 @@ def finish(
             raise InputError(
                 f"The parts differ: {_describe(plans[0])} and {_describe(plan)}. Make them at one size and rate."
             )
-    sound = soundtrack([part for plan in plans for part in plan.parts], plans[0].rate)
     count = min(len(batch) for batch in clips)
-    return [_video(vae, plans, [batch[n] for batch in clips], fade, sound, made_by) for n in range(count)]
+    sounds = _sounds(latents, plans, count)
+    return [_video(vae, plans, [batch[n] for batch in clips], fade, sounds[n], made_by) for n in range(count)]
+
+
+def _sounds(latents: list[dict[str, Any]], plans: list[Plan], count: int) -> list[dict[str, Any] | None]:
+    """The sound of each clip of the batch: the originals', and for latents without any what they bring along."""
+
+    def sound(n: int) -> dict[str, Any] | None:
+        pairs = zip(plans, latents, strict=True)
+        return soundtrack([part for pair in pairs for part in heard(*pair, n)], plans[0].rate)
+
+    first = sound(0)
+    own = any(latent.get("audio") is not None for latent in latents)
+    return [first, *(sound(n) if own else first for n in range(1, count))]
+
+
+def heard(plan: Plan, latent: dict[str, Any], index: int = 0) -> tuple[Part, ...]:
+    """Return the parts of a plan for their sound; without originals the LATENT's own goes with clip ``index``."""
+    audio = nth_sound(latent.get("audio"), index)
+    if not has_samples(audio) or any(isinstance(part, Kept) or part.sound is not None for part in plan.parts):
+        return plan.parts
+    own = Original(OwnSound(audio, plan.rate), plan.count)
+    return (Made(0, plan.count, sound=Kept(own, 0, plan.count)),)
 
 
 def _video(vae: Any, plans: list[Plan], clips: list[Tensor], fade: float, sound: Any, made_by: str) -> LazyVideo:

@@ -16,7 +16,7 @@ from ..models.edits.timeline import Timeline
 from ..video.frames import as_rate
 from . import vae_stream
 from .errors import InputError
-from .finish import plan_of
+from .finish import heard, plan_of
 from .graph_key import graph_key
 from .guides import KEY as GUIDES
 from .lazy_video import LazyVideo
@@ -148,7 +148,7 @@ class Job:
         window, seen = window_of(self._line, float(rate), chunk, context)
         self._chunks = cut_into_chunks(self._clip.state, window, seen, self._line, cuts)
         self._plan = plan_of(vae, latent, clips[0])
-        self._sound = soundtrack(self._plan.parts, self._plan.rate)
+        self._sound = soundtrack(heard(self._plan, latent), self._plan.rate)
 
     def run(self, folder: WorkFolder, fade: float, made_by: str) -> tuple[LazyVideo, str]:
         """Make what ``folder`` does not hold yet; return the VIDEO, and what it is in words."""

@@ -45,7 +45,24 @@ class Fitted:
         return self._stream.audio()
 
 
-Stream = VideoStream | Fitted
+class OwnSound:
+    """The sound that a LATENT brings along, as that of a video without pictures at ``rate``."""
+
+    width = height = 0
+
+    def __init__(self, audio: dict[str, Any], rate: Fraction) -> None:
+        self._audio, self.rate = audio, rate
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield nothing."""
+        return iter(())
+
+    def audio(self) -> dict[str, Any] | None:
+        """Return the sound as the host's AUDIO."""
+        return self._audio
+
+
+Stream = VideoStream | Fitted | OwnSound
 
 
 @dataclass(frozen=True)

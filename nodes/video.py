@@ -139,7 +139,7 @@ class DecodeVideo(io.ComfyNode):
         node = getattr(cls.hidden, "unique_id", None)
         made_by = f"Decode Video (node {node})" if node else "Decode Video"
         videos = [
-            lazy_decode(vae, clip, rate, audio=_nth_sound(sound, index), made_by=made_by)
+            lazy_decode(vae, clip, rate, audio=nth_sound(sound, index), made_by=made_by)
             for index, clip in enumerate(clips)
         ]
         return io.NodeOutput(videos)
@@ -235,7 +235,7 @@ def _wanted_size(stream: VideoStream, width: int, height: int, multiple: int) ->
     return legal_size(width, height, multiple)
 
 
-def _nth_sound(audio: Any, index: int) -> dict[str, Any] | None:
+def nth_sound(audio: Any, index: int) -> dict[str, Any] | None:
     """Return the sound of clip ``index``: its own if there is one for each, else the first."""
     if audio is None:
         return None

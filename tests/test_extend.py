@@ -105,6 +105,44 @@ def test_a_latent_without_a_plan_is_simply_decoded(kit):
     assert video.get_frame_count() == 18 and video.get_dimensions() == (64, 64)
 
 
+def loud(level: float, clips: int = 1, seconds: float = 4.0) -> dict[str, Any]:
+    levels = torch.tensor([level + n / 8 for n in range(clips)])
+    return {"waveform": levels[:, None, None].expand(-1, 2, round(8000 * seconds)), "sample_rate": 8000}
+
+
+def test_a_latent_s_own_sound_is_kept_as_decode_video_does(kit):
+    audio = finished(kit, {**kit.latent(), "audio": loud(0.25)}).get_audio()
+    assert audio["sample_rate"] == 8000 and audio["waveform"].shape == (1, 2, 9000)
+    assert (audio["waveform"] == 0.25).all()
+    parts = finished(kit, {**kit.latent(), "audio": loud(0.25, seconds=0.5)}, {**kit.latent(), "audio": loud(0.75)})
+    wave = parts.get_audio()["waveform"][0, 0]
+    assert len(wave) == 18000 and (wave[:4000] == 0.25).all() and not wave[4000:9000].any()
+    assert (wave[9000:] == 0.75).all()
+
+
+def test_each_clip_of_a_batch_keeps_its_own_sound(kit):
+    from comfyui_spacetime.nodes.finish import finish as finish_all
+
+    videos = finish_all([{**kit.latent(batch=2), "audio": loud(0.25, clips=2)}], kit.vae)
+    assert [float(video.get_audio()["waveform"].mean()) for video in videos] == [0.25, 0.375]
+
+
+def test_a_latent_s_own_sound_goes_on_under_a_keyframe(kit):
+    from clip_kit import image
+
+    from comfyui_spacetime.nodes.animate import add_keyframe
+
+    latent = add_keyframe({**kit.latent(frames=5), "audio": loud(0.25)}, image(0.5), kit.vae, 1.0, 1.0)
+    wave = finished(kit, latent).get_audio()["waveform"]
+    assert wave.shape[-1] == 17_000 and (wave == 0.25).all()
+
+
+def test_the_originals_sound_comes_before_a_latent_s_own(kit, movie):
+    (latent,) = extend(kit, from_file(movie))
+    with_own = finished(kit, {**latent, "audio": loud(0.75)}).get_audio()["waveform"]
+    assert torch.equal(with_own, finished(kit, latent).get_audio()["waveform"])
+
+
 def test_a_batch_gives_one_video_for_each_variation(kit, movie):
     from comfyui_spacetime.nodes.finish import finish as finish_all
 

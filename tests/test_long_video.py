@@ -77,6 +77,14 @@ def test_a_chunk_sees_the_exact_end_of_the_one_before(kit, own_user_folder):
     assert second.shape[2] == 2
 
 
+def test_the_latent_s_own_sound_is_kept(kit):
+    from comfyui_spacetime.nodes.work_folder import work_folder
+
+    sound = {"waveform": torch.full((1, 1, 9000), 0.25), "sample_rate": 8000}
+    video, _ = job(kit, {**empty(kit, 3), "audio": sound}).run(work_folder("a"), 1.0, "Long Video")
+    assert torch.equal(video.get_audio()["waveform"], sound["waveform"])
+
+
 def test_history_is_a_little_noisy_and_yet_called_known(kit):
     model, calls = recorded(kit.model)
     made(kit, empty(kit, 9), model=model, noise=0.0, colour=0.0)
