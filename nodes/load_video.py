@@ -197,17 +197,23 @@ class LoadVideo(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, file: str) -> bool | str:
-        """Check the file's name before anything runs; the list may have changed since the workflow was saved."""
+    def validate_inputs(cls, file: str | None = None) -> bool | str:
+        """Check the file's name before anything runs; the list may have changed since the workflow was saved.
+
+        A name that comes over a link (None) is known when the node runs.
+        """
         try:
-            find_file(file)
+            if file is not None:
+                find_file(file)
         except InputError as error:
             return str(error)
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_: Any) -> str:
-        """Run again when the file has changed."""
+    def fingerprint_inputs(cls, file: str | None = None, **_: Any) -> str | float:
+        """Run again when the file has changed; always where its name comes over a link."""
+        if file is None:
+            return float("nan")
         state = find_file(file).stat()
         return f"{state.st_mtime_ns} {state.st_size}"
 

@@ -104,10 +104,11 @@ class SaveVideo(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, format: str) -> bool | str:
-        """Say why a workflow's format cannot be written here, before anything runs."""
+    def validate_inputs(cls, format: str | None = None) -> bool | str:
+        """Say why a workflow's format cannot be written here, before anything runs; over a link it is not known yet."""
         try:
-            find_format(format)
+            if format is not None:
+                find_format(format)
         except VideoError as error:
             return str(error)
         return True

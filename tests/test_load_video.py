@@ -175,6 +175,13 @@ def test_a_missing_file_is_named_before_anything_runs(load):
     assert 'There is no file "none.mp4"' in LoadVideo.validate_inputs(file="none.mp4")
 
 
+def test_a_name_that_comes_over_a_link_is_known_when_the_node_runs(inprocess):
+    from comfyui_spacetime.nodes.load_video import LoadVideo
+
+    mark = LoadVideo.fingerprint_inputs(file=None, start=0.0)
+    assert LoadVideo.validate_inputs(file=None) is True and mark != mark  # the host takes that as always changed
+
+
 def test_a_changed_file_is_read_again(load, folder):
     from comfyui_spacetime.nodes.load_video import LoadVideo
 

@@ -324,6 +324,7 @@ def test_an_unknown_format_is_refused_before_anything_runs(folder):
 
     assert 'no format "divx"' in SaveVideo.validate_inputs(format="divx")
     assert SaveVideo.validate_inputs(format="gif") is True
+    assert SaveVideo.validate_inputs(format=None) is True  # over a link it is known when the node runs
 
 
 def test_what_this_computer_cannot_write_is_not_offered(inprocess, monkeypatch):
