@@ -204,7 +204,7 @@ def add_keyframe(
     rate = as_rate(latent.get("frame_rate") or vae_stream.default_rate(vae))
     length, size = samples.shape[2], vae_stream.pixel_size(vae, samples)
     whole = line.frames(length)
-    plan = latent.get(KEY) or Plan((Made(0, whole),), size, rate)
+    plan: Plan = latent.get(KEY) or Plan((Made(0, whole),), size, rate)
     frames = [fit_frame(frame, *plan.size, fit) for frame in to_bytes(image)]  # as they are shown
     at = _place(line, frames, length, time, float(rate))
     begin = line.frames(at)
