@@ -209,9 +209,12 @@ class Runner:
         self._half.node_ended()
         if not isinstance(prefix, str):
             return
-        output = self._folders.get_output_directory()
-        target = os.path.abspath(os.path.join(output, prefix))
-        if os.path.commonpath((os.path.abspath(output), target)) != os.path.abspath(output):
+        output = os.path.abspath(self._folders.get_output_directory())
+        try:
+            common = os.path.commonpath((output, os.path.abspath(os.path.join(output, prefix))))
+        except ValueError:  # on another drive of Windows
+            return
+        if common != output:
             return  # the host refuses a name outside its folder
         folder, name, counter, _, _ = self._folders.get_save_image_path(prefix, output)
         self._half.node_begins(Path(folder), f"{name}_{counter:05}_")
