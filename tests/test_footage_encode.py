@@ -11,6 +11,7 @@ pytest.importorskip("cv2", reason="training needs opencv: pip install '.[trainin
 
 from footage_kit import FPS, shot, write
 from tiny import CHANNELS, tiny_vae
+from training_kit import write_made_up_latents
 
 from comfyui_spacetime.training.footage import encode
 from comfyui_spacetime.training.footage.listing import FootageError, Video
@@ -20,7 +21,7 @@ from comfyui_spacetime.training.saves import RunError
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(encode, "encoding_vae", lambda path: tiny_vae())
+    monkeypatch.setattr(encode, "marked_vae", lambda path: (tiny_vae(), "tiny"))
     videos = tmp_path / "videos"
     videos.mkdir()
     write(videos / "a.mp4", np.concatenate([shot(1, 30), shot(2, 17)]), "a ball\na yellow ball")
@@ -51,6 +52,13 @@ def test_a_folder_becomes_shards_that_the_training_loader_opens(folder):
     latent, cover = clips[0][1].read(0, 3)
     assert latent.shape == (CHANNELS, 3, 6, 10) and latent.dtype == torch.bfloat16
     assert cover.shape == (3, 6, 10) and 0 < cover.float().mean() <= 1
+    assert {loaded.vae for _, loaded in clips} == {"tiny"}
+
+
+def test_footage_is_not_added_to_latents_of_another_vae(folder):
+    write_made_up_latents(folder.parent / "latents", vae="another")
+    with pytest.raises(RunError, match=r"holds latents of another VAE .*give another --out"):
+        run(folder)
 
 
 def _load(out, split):
@@ -103,7 +111,7 @@ def test_an_output_inside_the_footage_is_refused(folder):
 
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(RunError, match=r"x\.safetensors does not exist"):
-        encode.encoding_vae(tmp_path / "x.safetensors")
+        encode.marked_vae(tmp_path / "x.safetensors")
 
 
 def test_whole_files_are_held_out_always_the_same_and_at_least_one_of_several(tmp_path):

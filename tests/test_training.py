@@ -28,6 +28,7 @@ from comfyui_spacetime.training import (
     train_vae,
     worlds,
 )
+from comfyui_spacetime.training.origins import Origin
 from comfyui_spacetime.training.scenes.captions import caption, dense
 from comfyui_spacetime.training.scenes.config import nano, simple
 from comfyui_spacetime.training.scenes.draw import draw_scene
@@ -97,7 +98,7 @@ def test_the_learning_rate_warms_up_holds_and_cools_down():
 def test_latents_of_every_world_are_kept_with_their_captions(world, tmp_path, monkeypatch):
     monkeypatch.setattr(latents, "SHARD", 2)
     path = tmp_path / "train-00000.safetensors"
-    latents.encode_shard(tiny_vae().bfloat16(), path, world, 64, 64, 64, 5, "train")
+    latents.encode_shard(tiny_vae().bfloat16(), path, Origin("vae of tests", world), 64, 64, 64, 5, "train")
     clips = latents.load_latents(tmp_path, "train")[(2, 4, 4)]
     assert len(clips) == 2 and len(clips.texts[0]["clip"]) == 8 and len(clips.texts[1]["image"]) == 4
     latent, cover = clips.read(1, 2)

@@ -13,6 +13,7 @@ import torch
 from tiny import CHANNELS
 
 from comfyui_spacetime.training import latents
+from comfyui_spacetime.training.origins import Origin
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = """
@@ -43,7 +44,7 @@ def write_tiny_config(folder: Path) -> Path:
     return path
 
 
-def write_made_up_latents(folder: Path, clips: int = 6) -> Path:
+def write_made_up_latents(folder: Path, clips: int = 6, vae: str = "") -> Path:
     """Shards of three shapes and two frame rates, with captions."""
     folder.mkdir(parents=True, exist_ok=True)
     for n, (frames, height, width) in enumerate([(3, 4, 4), (5, 6, 4), (5, 8, 8)]):
@@ -56,6 +57,7 @@ def write_made_up_latents(folder: Path, clips: int = 6) -> Path:
                 torch.rand(clips, frames, height, width).bfloat16(),
                 torch.tensor([8.0, 12.0] * (clips // 2)),
                 texts[:clips],
+                Origin(vae),
             )
     return folder
 

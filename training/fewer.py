@@ -22,7 +22,8 @@ from ..models.checkpoint import CheckpointError, load_checkpoint, save_checkpoin
 from ..models.dit import PATCH, SpacetimeDiT
 from ..models.vae import VideoVAE
 from .common import log, start
-from .latents import load_latents
+from .latents import load_latents, vae_of
+from .origins import check_vae
 from .saves import RunError
 from .train_dit import published
 
@@ -111,7 +112,9 @@ def fewer(path: Path, folder: Path, channels: int, out: Path) -> None:
     """
     checkpoint, model = load_checkpoint(path), published(path)
     vae = checkpoint.build_vae()
-    clips = max(load_latents(folder, "train").values(), key=len)
+    found = load_latents(folder, "train")
+    check_vae(vae_of(folder, found), folder, vae, path)
+    clips = max(found.values(), key=len)
     latents = torch.stack([clips.read(i, 5)[0] for i in range(min(len(clips), CLIPS))]).float()
     if latents.shape[1] != vae.config.channels or not 0 < channels < vae.config.channels:
         raise RunError(

@@ -7,7 +7,9 @@ latent's first frames are the latent of the clip's first frames, so every shard 
 
 A shard is a safetensors file ``train-*.safetensors`` or ``held-out-*.safetensors``: ``latent`` (N, C, T, h, w),
 ``cover`` (N, T, h, w) (how much of each position moves, 0..1), ``fps`` (N,), and the metadata ``texts``, JSON: for each
-clip {"clip": [captions], "image": [captions of its first frame]}. :func:`write_shard` writes one from any source.
+clip {"clip": [captions], "image": [captions of its first frame]}. Where they are known, ``vae`` is the fingerprint of
+the VAE (origins.py) and ``world`` what was rendered: a folder of another VAE or world is not added to.
+:func:`write_shard` writes a shard from any source.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ from torch import Tensor
 from ..models.checkpoint import load_checkpoint
 from ..models.vae import TIME, VAEConfig, VideoVAE
 from .common import ROOT, log, start
+from .origins import Origin, check_folder, fingerprint, one_vae
 from .saves import RunError, facts, latest, load_average
 from .worlds import WORLDS, Texts, film
 
@@ -73,33 +77,42 @@ def open_vae(path: Path) -> tuple[VideoVAE, int]:
 
 def encoding_vae(path: Path) -> VideoVAE:
     """The same in bf16, ready to encode."""
+    return marked_vae(path)[0]
+
+
+def marked_vae(path: Path) -> tuple[VideoVAE, str]:
+    """The same, and the fingerprint that its latents are marked with."""
     vae = open_vae(path)[0]
-    return vae.to(torch.bfloat16).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    mark = fingerprint(vae)  # of the weights before they are rounded
+    return vae.to(torch.bfloat16).to(memory_format=torch.channels_last).eval(), mark  # type: ignore[call-overload]
 
 
-def write_shard(path: Path, latent: Tensor, cover: Tensor, fps: Tensor, texts: list[Texts]) -> None:
+def write_shard(
+    path: Path, latent: Tensor, cover: Tensor, fps: Tensor, texts: list[Texts], origin: Origin | None = None
+) -> None:
     """Write a shard, see above; the old file stays until the new one is whole."""
     scratch = path.with_suffix(".tmp")
     tensors = {"latent": latent.contiguous(), "cover": cover.contiguous(), "fps": fps.float()}
-    save_file(tensors, scratch, metadata={"texts": json.dumps(texts, ensure_ascii=False)})
+    known = {name: value for name, value in asdict(origin or Origin()).items() if value}
+    save_file(tensors, scratch, metadata={"texts": json.dumps(texts, ensure_ascii=False), **known})
     scratch.rename(path)
 
 
 @torch.inference_mode()
 def encode_shard(
-    vae: VideoVAE, path: Path, world: str, seed: int, width: int, height: int, frames: int, split: str
+    vae: VideoVAE, path: Path, origin: Origin, seed: int, width: int, height: int, frames: int, split: str
 ) -> None:
-    """Render and encode SHARD scenes and write them with their captions."""
+    """Render and encode SHARD scenes of the origin's world and write them with their captions."""
     latents, covers, rates, texts = [], [], [], []
     for i in range(SHARD):
         rate = RATES[np.random.default_rng([seed, i]).integers(len(RATES))]
-        clip = film(world, seed + i, split, width, height, frames, rate)
+        clip = film(origin.world, seed + i, split, width, height, frames, rate)
         x = torch.from_numpy(clip.video).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1).to(torch.bfloat16)
         latents.append(vae.encode(x))
         covers.append(latent_cover(torch.from_numpy(clip.cover)))
         rates.append(rate)
         texts.append(clip.texts)
-    write_shard(path, torch.cat(latents), torch.stack(covers), torch.tensor(rates), texts)
+    write_shard(path, torch.cat(latents), torch.stack(covers), torch.tensor(rates), texts, origin)
 
 
 def latent_cover(cover: Tensor) -> Tensor:
@@ -118,6 +131,7 @@ class Clips:
     places: list[tuple[int, int]] = field(default_factory=list)  # of each clip: file, row
     texts: list[Texts] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    vae: str = ""  # the fingerprint of the one that made them, where a file says it
 
     def __len__(self) -> int:
         return len(self.places)
@@ -139,13 +153,14 @@ class Clips:
 def load_latents(folder: Path, split: str) -> dict[tuple[int, int, int], Clips]:
     """Open all shards: {(latent frames, height, width): clips}. A damaged file is reported and left out.
 
-    Raises RunError when there is none.
+    Raises RunError when there is none, or when the files say that several VAEs made them.
     """
     found: dict[tuple[int, int, int], Clips] = {}
     for path in sorted(folder.glob(f"{split.replace(' ', '-')}-*.safetensors")):
         try:
             file = safe_open(path, framework="pt")
-            texts = json.loads((file.metadata() or {})["texts"])
+            metadata = file.metadata() or {}
+            texts, mark = json.loads(metadata["texts"]), Origin.of(metadata).vae
             shape, rates = tuple(file.get_slice("latent").get_shape()), file.get_tensor("fps").tolist()
         except KeyError as error:
             log.warning("%s left out: it has no %s; encode it again with this version", path.name, error)
@@ -158,9 +173,16 @@ def load_latents(folder: Path, split: str) -> dict[tuple[int, int, int], Clips]:
         clips.files.append(file)
         clips.texts += texts
         clips.rates += rates
+        clips.vae = one_vae(folder, clips.vae, mark)
     if not found:
         raise RunError(f"{folder} holds no {split} latents: make some with ./spacetime train latents")
+    vae_of(folder, found)
     return found
+
+
+def vae_of(folder: Path, clips: Mapping[tuple[int, int, int], Clips]) -> str:
+    """The fingerprint of the VAE that made a folder's clips, or "". Raises RunError if there are several."""
+    return one_vae(folder, *(some.vae for some in clips.values()))
 
 
 def main() -> None:
@@ -178,7 +200,9 @@ def main() -> None:
     cv2.setNumThreads(1)
     part, parts = map(int, args.part.split("/"))
     try:
-        vae = encoding_vae(args.vae)
+        vae, mark = marked_vae(args.vae)
+        origin = Origin(mark, args.world)
+        check_folder(args.out, origin)
     except ValueError as error:
         sys.exit(f"spacetime: {error}")
     log.info("encoding with the VAE of %s", args.vae)
@@ -190,7 +214,7 @@ def main() -> None:
         path = args.out / f"{args.split.replace(' ', '-')}-{n:05d}.safetensors"
         if path.exists():
             continue
-        encode_shard(vae, path, args.world, base + n * SHARD, width, height, frames, args.split)
+        encode_shard(vae, path, origin, base + n * SHARD, width, height, frames, args.split)
         if n % 10 == 0:
             log.info("shard %d: %d x %d, %d frames", n, width, height, frames)
 

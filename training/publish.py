@@ -2,7 +2,7 @@
 """Join a VAE and the averaged weights of a transformer run into one checkpoint that the nodes load.
 
 ``./spacetime train publish --dit runs/dit``; the VAE is that of ``runs/vae``, or the shipped one where none was
-trained.
+trained. It must be the one whose latents the transformer learnt.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import torch
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.dit import DiTConfig
 from ..models.text import TextConfig, Tokenizer
+from ..models.vae import VideoVAE
 from .common import log
 from .generator import Generator
 from .latents import open_vae, own_or_shipped
+from .origins import differ, fingerprint
 from .saves import RunError, facts, latest, load_average
 from .train_dit import Trained
 
@@ -37,11 +39,28 @@ def averaged(run: Path) -> tuple[Trained, dict[str, Any]]:
     return model, {"dit_steps": load_average(run, model), "world": about.get("world", "nano")}
 
 
+def check_match(run: Path, vae: VideoVAE, path: Path) -> None:
+    """Raise RunError where a transformer's run is known to have learnt on latents of another VAE than that of ``path``.
+
+    ``vae`` has its float32 weights.
+    """
+    step = latest(run)
+    if step is not None and differ(facts(step).get("latents_vae", ""), fingerprint(vae)):
+        raise RunError(
+            f"{run} learnt on latents of another VAE than that of {path}: give the --vae that they were encoded with"
+        )
+
+
 def generator(run: Path, checkpoint: Path) -> Generator:
-    """The averaged weights of a transformer's run, with the VAE of a checkpoint, to make clips. Raises RunError."""
+    """The averaged weights of a transformer's run, with the VAE of a checkpoint, to make clips.
+
+    Raises RunError, also where they do not match.
+    """
     model, _ = averaged(run)
     dit, text = (part.to(torch.bfloat16).eval() for part in (model.dit, model.text))
-    return Generator(dit, load_checkpoint(checkpoint).build_vae(torch.bfloat16), Tokenizer(model.text.config), text)
+    vae = load_checkpoint(checkpoint).build_vae()
+    check_match(run, vae, checkpoint)
+    return Generator(dit, vae.to(torch.bfloat16), Tokenizer(model.text.config), text)
 
 
 def main() -> None:
@@ -55,6 +74,7 @@ def main() -> None:
     try:
         vae, vae_steps = open_vae(args.vae)
         model, trained = averaged(args.dit)
+        check_match(args.dit, vae, args.vae)
     except ValueError as error:
         sys.exit(f"spacetime: {error}")
     info = {"name": args.out.stem, "vae_steps": vae_steps, **trained, "licence": "GPL-3.0-or-later"}

@@ -51,6 +51,12 @@ class Part(Protocol):
     def about(self) -> dict[str, Any]:
         """The networks' configs, as saved with every step."""
 
+    def goes_on_from(self, about: dict[str, Any], out: Path) -> None:
+        """Compare with what the last saved step in ``out`` says of itself. Raises RunError where it is another run."""
+        for name, now in self.about().items():
+            if about.get(name) != json.loads(json.dumps(now)):  # as it was written
+                raise RunError(f"{out} was trained with another {name} config; give another --out or its config")
+
 
 class Run:
     """One part's training from its first step, or from its last saved one, to its end."""
@@ -180,14 +186,12 @@ class Run:
         self.saved = self.step
 
     def resume(self) -> None:
-        """Go on from the last saved step, if there is one. Raises RunError when it is of other networks."""
+        """Go on from the last saved step, if there is one. Raises RunError when it is of other networks or latents."""
         step = latest(self.out)
         if step is None:
             return
         about = facts(step)
-        for name, now in self.part.about().items():
-            if about.get(name) != json.loads(json.dumps(now)):  # as it was written
-                raise RunError(f"{self.out} was trained with another {name} config; give another --out or its config")
+        self.part.goes_on_from(about, self.out)
         load_step(step, self.tensors())
         self.step, self.spent, self.average.count = about["step"], about["spent"], about["count"]
         self.optimisers.skipped, self.saved = about["skipped"], self.step

@@ -28,7 +28,8 @@ from .command import Command, run_command
 from .common import log
 from .facts import READ, agreed, right
 from .footage.encode import encode
-from .latents import Clips, load_latents, open_vae
+from .latents import Clips, load_latents, open_vae, vae_of
+from .origins import check_vae, one_vae
 from .parallel import Processes
 from .run import Part, Run
 from .saves import RunError
@@ -63,6 +64,7 @@ class CaptionPart(Part):
         self.clips = load_latents(folder, "train")
         held_out = any(folder.glob("held-out-*.safetensors"))
         self.held_out = load_latents(folder, "held out") if held_out else self.clips
+        self.latents_vae = one_vae(folder, vae_of(folder, self.clips), vae_of(folder, self.held_out))
         channels = next(iter(self.clips.values())).read(0, 1)[0].shape[0]
         if channels != module.config.channels:
             raise RunError(
@@ -185,7 +187,9 @@ def _prepare(command: Command) -> CaptionPart:
         if started.config != config:
             raise RunError(f"{command.start_from} is a captioner of other sizes or words than this config's")
         module.load_state_dict(started.state_dict())
-    return CaptionPart(options, module, encode(vae, probe_frames()), command.processes)
+    part = CaptionPart(options, module, encode(vae, probe_frames()), command.processes)
+    check_vae(part.latents_vae, Path(options.latents), vae, Path(options.checkpoint))
+    return part
 
 
 def publish(run: Run) -> None:

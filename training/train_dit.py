@@ -23,16 +23,17 @@ from ..models.checkpoint import CheckpointError, load_checkpoint
 from ..models.dit import DiTConfig, SpacetimeDiT, fused_attention
 from ..models.flow import add_noise
 from ..models.text import TextConfig, TextEncoder, Tokenizer
-from .batches import Batch, Batches
+from .batches import Batch, Batches, Shape
 from .command import Command, run_command
 from .common import log
 from .grow import grow
-from .latents import load_latents
+from .latents import Clips, load_latents, vae_of
 from .noise import Plan
+from .origins import differ, one_vae
 from .parallel import Processes
 from .run import Part
 from .samples import film_strips
-from .saves import facts, latest
+from .saves import RunError, facts, latest
 from .scenes.words.vocabulary import vocabulary
 from .settings import SettingError, Settings, TrainDiT
 from .worlds import check_world
@@ -81,25 +82,32 @@ class DiTPart(Part):
     adam_only: tuple[str, ...] = ("embed", "head", "pieces", "places", "where", "condition", "modulate_block")
 
     def __init__(self, options: TrainDiT, module: Trained, processes: Processes | None = None) -> None:
-        """Raises RunError when there are no latents; without held-out ones the first trained ones are scored."""
+        """Raises RunError when there are no latents, or of two VAEs; without held-out ones trained ones are scored."""
         self.options, self.module = options, module
         self.device = (processes or Processes()).device
         self.networks = {"dit": module.dit.config.to_dict(), "text": module.text.config.to_dict()}
         folder, tokenizer = Path(self.options.latents), Tokenizer(module.text.config)
         make = partial(Batches, tokenizer=tokenizer, options=self.options, dim=module.dit.config.dim)
-        self.batches = make(load_latents(folder, "train"))
+        self.latents_vae = ""  # the fingerprint of the VAE that made the latents, if they say it
+        self.batches = make(self._open("train"))
         for word in self.batches.unknown_focus():
             log.warning("focus.%s: no caption in %s has this word", word, folder)
         held_out = any(folder.glob("held-out-*.safetensors"))
         if not held_out:
             log.info("%s holds no held-out latents: the validation is on trained clips", folder)
-        self.held_out = make(load_latents(folder, "held out" if held_out else "train"))
+        self.held_out = make(self._open("held out" if held_out else "train"))
         self.refreshed = time.monotonic()
+
+    def _open(self, split: str) -> dict[Shape, Clips]:
+        folder = Path(self.options.latents)
+        clips = load_latents(folder, split)
+        self.latents_vae = one_vae(folder, self.latents_vae, vae_of(folder, clips))
+        return clips
 
     def loss(self, rng: np.random.Generator, progress: float) -> tuple[Tensor, int]:
         """Draw a batch and return its loss and its number of tokens."""
         if not self.options.steps and time.monotonic() - self.refreshed > REFRESH:  # shards may still be arriving
-            self.batches.open(load_latents(Path(self.options.latents), "train"))
+            self.batches.open(self._open("train"))
             self.refreshed = time.monotonic()
         batch = self.batches.draw(rng, progress).to(self.device)
         return flow_loss(self.module, batch), batch.tokens
@@ -127,8 +135,19 @@ class DiTPart(Part):
         return film_strips(self.module, self.held_out.tokenizer, prompts, Path(self.options.samples), self.device)
 
     def about(self) -> dict[str, Any]:
-        """The networks' configs, and the world whose words the text encoder knows."""
-        return {**self.networks, "world": self.options.world}
+        """The networks' configs, the world whose words the text encoder knows, and the VAE of the latents."""
+        return {**self.networks, "world": self.options.world, "latents_vae": self.latents_vae}
+
+    def goes_on_from(self, about: dict[str, Any], out: Path) -> None:
+        """As of any run; and the latents must be of the same VAE, where that is known of both."""
+        before = about.get("latents_vae", "")
+        if differ(before, self.latents_vae):
+            raise RunError(
+                f"{out} learnt on latents of another VAE than those in {self.options.latents}: "
+                "give another --out, or --set latents=... to those it began with"
+            )
+        self.latents_vae = self.latents_vae or before
+        super().goes_on_from({**about, "latents_vae": self.latents_vae}, out)
 
 
 def published(path: Path) -> Trained:

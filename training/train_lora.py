@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from .command import Command, run_command
 from .common import log
+from .latents import open_vae
+from .origins import check_vae
 from .run import Run
 from .settings import SettingError, TrainLoRA
 from .train_dit import DiTPart, Trained, published
@@ -85,8 +87,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _prepare(command: Command) -> LoRAPart:
     options = command.settings.train.lora
     torch.manual_seed(options.seed)
-    model = published(command.start_from or Path(options.samples))
-    return LoRAPart(options, add_low_rank(model, options), command.processes)
+    path = command.start_from or Path(options.samples)
+    part = LoRAPart(options, add_low_rank(published(path), options), command.processes)
+    check_vae(part.latents_vae, Path(options.latents), open_vae(path)[0], path)
+    return part
 
 
 def _finish(run: Run) -> None:

@@ -10,7 +10,6 @@ stopped goes on when the same command is given again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -24,7 +23,8 @@ from torch import Tensor
 
 from ...models.vae import TIME, VideoVAE
 from ..common import log, start
-from ..latents import SHARD, SHIPPED, Texts, encoding_vae, latent_cover, write_shard
+from ..latents import SHARD, SHIPPED, Texts, latent_cover, marked_vae, write_shard
+from ..origins import Origin, check_folder
 from .clips import Clip, Options, read_clips
 from .filters import FILTERS
 from .hashes import Index
@@ -34,15 +34,6 @@ from .sheet import Sheet
 
 CHUNK = 2 * TIME  # frames encoded at once
 MOVES = 12  # of 255: a pixel that changes by so much from one frame to the next moves
-
-
-def fingerprint(vae: VideoVAE) -> str:
-    """Tell weights apart: latents of two VAEs must not be mixed."""
-    digest = hashlib.sha256()
-    for name, value in sorted(vae.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().float().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 @torch.inference_mode()
@@ -79,8 +70,8 @@ class Pile:
 class Shards:
     """Writes the clips of one video: a shard for every shape, of at most SHARD clips."""
 
-    def __init__(self, folder: Path, video: Video, split: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, video: Video, split: str, origin: Origin) -> None:
+        self.folder, self.origin = folder, origin
         self.prefix = f"{split}-footage-{crc32(video.name.encode()):08x}"
         self.piles: dict[tuple[int, ...], Pile] = {}
         for old in folder.glob(f"*-footage-{crc32(video.name.encode()):08x}-*.safetensors"):
@@ -110,7 +101,7 @@ class Shards:
     def _write(self, shape: tuple[int, ...], pile: Pile, fps: float) -> None:
         rates = torch.full((len(pile.latents),), fps)
         path = self.folder / self._name(shape, pile)
-        write_shard(path, torch.cat(pile.latents), torch.stack(pile.covers), rates, pile.texts)
+        write_shard(path, torch.cat(pile.latents), torch.stack(pile.covers), rates, pile.texts, self.origin)
         pile.latents, pile.covers, pile.texts, pile.written = [], [], [], pile.written + 1
 
 
@@ -144,14 +135,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Go through the folder. Raises FootageError, and ValueError for a checkpoint that is none."""
+    """Go through the folder. Raises FootageError, and ValueError for a checkpoint that is none or not the folder's."""
     options = Options(args.frames, args.least, args.pixels, args.fps, tuple(sorted(args.allow)))
     folder, out = args.folder.resolve(), args.out.resolve()
     if out == folder or folder in out.parents:
         raise FootageError(f"--out {args.out} lies inside the footage: choose a folder beside it")
     listing = list_folder(folder, args.caption)
-    vae = None if args.dry_run else encoding_vae(args.vae)
-    mark = fingerprint(vae) if vae is not None else ""
+    vae, mark = (None, "") if args.dry_run else marked_vae(args.vae)
+    check_folder(out, Origin(mark))
     report = Report(out, {"folder": str(folder), "vae": mark, "caption": args.caption or "", **asdict(options)})
     index, kept_out = (
         Index(args.index or out / "clips.jsonl"),
@@ -164,7 +155,7 @@ def run(args: argparse.Namespace) -> Report:
         line.state = (state.st_size, state.st_mtime_ns)
         if report.done(video.name, line.state):
             continue
-        shards = None if vae is None else Shards(out, video, line.split)
+        shards = None if vae is None else Shards(out, video, line.split, Origin(mark))
         for clip in read_clips(video, options, index, line, sheet.add):
             if vae is not None and shards is not None:
                 shards.add(vae, clip)
