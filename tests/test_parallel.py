@@ -148,6 +148,61 @@ def test_sharded_matrices_are_orthogonalised_whole(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+STATISTICS = """
+import sys
+sys.path.insert(0, {host!r})
+import entry
+entry.extend_path()
+entry.load_package()
+import torch
+import torch.distributed as dist
+from torch import nn
+from comfyui_spacetime.training.parallel import join, leave
+from comfyui_spacetime.training.run import Part, Run
+from comfyui_spacetime.training.settings import Schedule
+
+class Normed(Part):
+    name, unit, adam_only = "normed", "points", ()
+
+    def __init__(self):
+        torch.manual_seed(0)
+        self.module = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 4))
+        self.module.register_buffer("constant", torch.full((3,), 0.1))
+        self.seen = []
+
+    def loss(self, rng, progress):
+        x = torch.randn(16, 4)
+        self.seen.append(x)
+        return (self.module(x) - x).square().mean(), 16
+
+here = join()
+run = Run(Normed(), Schedule(steps=1), __import__("pathlib").Path("."), here)
+run.train(0.0, 1.0)
+mean = run.part.module[0].running_mean
+both = run.part.seen[0].mean(0)
+dist.all_reduce(both)
+torch.testing.assert_close(mean, 0.1 * both / here.world)
+every = [torch.empty_like(mean) for _ in range(here.world)]
+dist.all_gather(every, mean)
+assert all(torch.equal(one, mean) for one in every), every
+assert torch.equal(run.part.module.constant, torch.full((3,), 0.1))
+assert torch.allclose(run.average.values["0.running_mean"], mean * (10 / 11))
+leave()
+"""
+
+
+@pytest.mark.slow
+def test_copies_keep_the_same_statistics_those_of_all_clips(tmp_path):
+    script = tmp_path / "normed.py"
+    script.write_text(STATISTICS.format(host=str(ROOT / "host")), encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [*command, str(script)], capture_output=True, text=True, env=environ, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_weights_are_split_only_where_copies_would_fill_the_memory(monkeypatch):
     from comfyui_spacetime.training import parallel
 

@@ -94,6 +94,31 @@ def test_a_step_that_is_not_finite_is_skipped_counted_and_leaves_no_trace(tmp_pa
     assert torch.equal(part.module.weight, before) and torch.equal(run.average.values["weight"], average)
 
 
+class Normed(Line):
+    """Learns behind a BatchNorm; where it is spoilt the clips are not numbers, and so are its statistics."""
+
+    def __init__(self, spoil):
+        super().__init__()
+        self.module, self.spoil = nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 8)), spoil
+
+    def loss(self, rng, progress):
+        self.drawn += 1
+        x = torch.randn(16, 8) * (float("nan") if self.spoil(self.drawn) else 1)
+        return (self.module(x) - x).square().mean(), 16
+
+
+def test_a_step_that_is_not_finite_leaves_no_trace_in_the_statistics_of_a_batchnorm(tmp_path):
+    run = Run(Normed(spoil=lambda count: count == 4), schedule(batches=2), tmp_path)
+    run.train(0.0, 1.0)
+    before = {name: value.clone() for name, value in run.tensors().items()}
+    assert not torch.equal(before["model.0.running_mean"], torch.zeros(8)), "they are learnt"
+    run.train(0.0, 1.0)
+    assert run.optimisers.skipped == 1
+    assert all(torch.equal(value, before[name]) for name, value in run.tensors().items())
+    run.train(0.0, 1.0)
+    assert all(value.isfinite().all() for value in run.tensors().values())
+
+
 def test_a_run_that_is_never_finite_again_stops_and_says_so(tmp_path):
     with pytest.raises(RunError, match="50 steps in a row were not finite"):
         Run(Line(spoil=lambda count: count > 5), schedule(steps=99), tmp_path).go()

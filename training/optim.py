@@ -121,7 +121,7 @@ class Optimisers:
 
 
 class Average:
-    """Exponential moving average of a module's parameters, with its buffers copied."""
+    """Exponential moving average of a module's parameters and floating-point buffers; other buffers are copied."""
 
     def __init__(self, module: nn.Module, decay: float = 0.999) -> None:
         self.decay, self.count = decay, 0

@@ -111,6 +111,22 @@ def share_gradients(parameters: list[nn.Parameter]) -> None:
         p.grad = part.view_as(p)
 
 
+@torch.no_grad()
+def share_changes(buffers: Sequence[Tensor], before: Sequence[Tensor], processes: Processes) -> None:
+    """Average over all processes, in one message, how the buffers have changed since they were ``before``.
+
+    Every process sees other clips and so has other statistics. Buffers that do not change stay bit for bit; those that
+    hold no floating-point numbers are left alone. Shards have whole buffers too.
+    """
+    pairs = [(now, was) for now, was in zip(buffers, before, strict=True) if now.is_floating_point()]
+    if processes.world == 1 or not pairs:
+        return
+    flat = torch.cat([(now - was).float().reshape(-1) for now, was in pairs]).div_(processes.world)
+    dist.all_reduce(flat)
+    for (now, was), change in zip(pairs, flat.split([now.numel() for now, _ in pairs]), strict=True):
+        now.copy_(was + change.view_as(now).to(now.dtype))
+
+
 def local(value: Tensor) -> Tensor:
     """This process's part of a tensor; the tensor itself where it is not sharded."""
     return value.to_local() if isinstance(value, DTensor) else value

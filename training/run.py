@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from .board import Board
 from .common import learning_rate, log
 from .optim import Average, Optimisers
-from .parallel import Processes, layers, spread, total, wants_shards
+from .parallel import Processes, layers, share_changes, spread, total, wants_shards
 from .saves import RunError, facts, latest, load_step, save_step
 from .settings import Schedule
 
@@ -133,6 +133,8 @@ class Run:
     def train(self, progress: float, factor: float) -> tuple[float, float]:
         """One step on this process's batches; returns its share of the step's mean loss, and its units."""
         mine = range(self.processes.rank, self.batches, self.processes.world)
+        buffers = list(self.part.module.buffers())
+        before = [buffer.clone() for buffer in buffers]
         mean, units = 0.0, 0
         for batch in mine:
             if self.sharded:
@@ -144,7 +146,11 @@ class Run:
             mean, units = mean + float(loss.detach()) / self.batches, units + count
         finite = self.optimisers.step(factor, self.schedule.clip)
         if finite:
+            share_changes(buffers, before, self.processes)
             self.average.update(self.part.module)
+        else:  # BatchNorm's statistics are spoilt by then, though no weight is
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
         self.bad = 0 if finite else self.bad + 1
         if self.bad >= TOO_MANY:
             raise RunError(
