@@ -91,6 +91,12 @@ def test_the_learning_rate_warms_up_holds_and_cools_down():
     assert common.learning_rate(0.0, 0) == pytest.approx(0.01)
     assert common.learning_rate(0.5, 1000) == 1.0
     assert common.learning_rate(1.0, 9000) == pytest.approx(0.02)
+    assert common.learning_rate(0.9, 9000, cooldown=0.2) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.99, 1.0])
+def test_without_a_cool_down_the_learning_rate_holds_to_the_end(progress):
+    assert common.learning_rate(progress, 9000, cooldown=0.0) == 1.0
 
 
 @pytest.mark.usefixtures(drawn_sprites.__name__)

@@ -20,5 +20,6 @@ def start(threads: int = 1) -> tuple[int, int]:
 
 
 def learning_rate(progress: float, step: int, warmup: int = 100, cooldown: float = 0.4, floor: float = 0.02) -> float:
-    """Warm up over ``warmup`` steps, hold, then fall linearly over the last ``cooldown`` of the run."""
-    return min(1.0, (step + 1) / warmup) * max(floor, min(1.0, (1 - progress) / cooldown))
+    """Warm up over ``warmup`` steps, hold, then fall linearly over the last ``cooldown`` of the run, if not 0."""
+    left = (1 - progress) / cooldown if cooldown else 1.0
+    return min(1.0, (step + 1) / warmup) * max(floor, min(1.0, left))

@@ -42,7 +42,7 @@ class Schedule:
     muon_lr: float = 0.02
     adam_lr: float = 2e-3
     warmup: int = 100  # steps
-    cooldown: float = 0.4  # last share of the run, in which the learning rate falls
+    cooldown: float = 0.4  # last share of the run, 0..1, in which the learning rate falls
     clip: float = 1.0  # largest norm of the gradient
     average: float = 0.998  # decay of the weights' moving average
     log_every: int = 50  # steps
@@ -59,6 +59,8 @@ class Schedule:
                 raise SettingError(f"{name} = {getattr(self, name)}: must be at least 1")
         if self.steps <= 0 and self.minutes <= 0:
             raise SettingError(f"minutes = {self.minutes:g}, steps = {self.steps}: one of them must be more than 0")
+        if not 0 <= self.cooldown <= 1:
+            raise SettingError(f"cooldown = {self.cooldown:g}: must be from 0 (none) to 1 (all of the run)")
         if self.shard not in ("auto", "yes", "no"):
             raise SettingError(f"shard = {self.shard!r}: must be auto, yes or no")
 
