@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from ..models import dit as transformer
 from ..models.dit import DiTConfig
-from ..models.flow import add_noise, shift_timestep, token_shift
+from ..models.flow import add_noise
 from ..models.text import TextConfig
 from ..training import noise as plans
-from ..training.batches import Batch, Batches
+from ..training.batches import Batches
 from ..training.latents import Clips
 from ..training.noise import Plan, base_timestep
-from ..training.train_dit import LEVELS, DiTPart, Trained, flow_loss
+from ..training.train_dit import DiTPart, Trained, flow_loss
 
 MOVES = 0.02  # of a latent position that a thing sweeps over, as in the loss
 NEAREST = 0.05  # least noise level, or least that is left of the clip, where a prediction is divided by it
@@ -35,18 +35,8 @@ class Measured(DiTPart):
 
     def validate(self, clips: int = 24) -> dict[str, float]:
         """The trainer's validation, and ``things``: the same on positions in which a thing moves."""
-        shape = min(self.held_out.clips, key=lambda s: (abs(s[0] - 5), -s[1] * s[2]))
-        data = self.held_out.clips[shape]
-        chosen = np.flatnonzero(data.fps == data.rates[0])[:clips]
-        x, _ = self.held_out.read(data, chosen, shape[0])
-        ids = self.held_out.tokenizer.batch([data.texts[i]["clip"][0] for i in chosen])
-        cover = torch.stack([data.read(int(i), shape[0])[1] for i in chosen])[:, None]
-        things, errors = (cover > MOVES).float(), []
-        for k, level in enumerate(LEVELS):
-            torch.manual_seed(k)
-            t = torch.full((len(x), 1, shape[0], 1, 1), level)
-            errors.append(float(flow_loss(self.module, Batch(x, things, Plan(t, t), ids, data.rates[0]))))
-        return {**super().validate(clips), "things": float(np.mean(errors))}
+        things = self.errors(clips, lambda cover: (cover > MOVES).float())
+        return {**super().validate(clips), "things": float(np.mean(list(things.values())))}
 
 
 class Adam(Measured):
@@ -133,9 +123,7 @@ def replaced(module: Any, name: str, value: Any) -> Iterator[None]:
 def spread_evenly(count: int, tokens: int, rng: np.random.Generator, spread: float = 1.0, shift: float = 1.0) -> Tensor:
     """Timesteps as :func:`base_timestep` draws them, one from each of ``count`` equal parts of their distribution."""
     shares = torch.from_numpy((rng.permutation(count) + rng.random(count)) / count)
-    t = shift_timestep((spread * torch.special.ndtri(shares)).sigmoid(), max(1.0, shift * token_shift(tokens) / 1.5))
-    uniform = torch.from_numpy(rng.random(count))
-    return torch.where(torch.from_numpy(rng.random(count)) < 0.1, uniform, t).float().clamp(min=1e-4)
+    return base_timestep(count, tokens, rng, spread, shift, torch.special.ndtri(shares))
 
 
 class Even(Measured):

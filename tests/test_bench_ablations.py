@@ -92,6 +92,19 @@ def test_self_flow_learns_to_foretell_the_averaged_network(folder):
     assert all(p.grad is None for p in part.teacher.parameters())
 
 
+def test_the_validation_where_things_move_is_the_trainer_s_with_other_weights(folder, monkeypatch):
+    options = settings.load_settings("nano", "dit", [*TINY, f"latents={folder}"])
+    part = _variants.Measured(options.train.dit, train_dit.Trained(options.dit, TextConfig(dim=192, heads=3)))
+    seen = []
+    monkeypatch.setattr(train_dit, "flow_loss", lambda module, batch: seen.append(batch) or torch.tensor(1.0))
+    part.validate()
+    assert len(seen) == 2 * len(train_dit.LEVELS)
+    cover = torch.stack([part.held_out.clips[5, 4, 6].read(i, 5)[1] for i in range(4)])[:, None]
+    by_weight = {float(batch.weight.mean()) for batch in seen}
+    assert by_weight == {1.0, float((cover > _variants.MOVES).float().mean())}
+    assert all(torch.equal(batch.x, seen[0].x) and torch.equal(batch.ids, seen[0].ids) for batch in seen)
+
+
 def test_square_crops_take_whole_tokens_from_the_middle(folder):
     options = settings.load_settings("nano", "dit", [*TINY, f"latents={folder}"])
     part = _variants.Square(options.train.dit, train_dit.Trained(options.dit, TextConfig(dim=192, heads=3)))

@@ -32,6 +32,12 @@ def test_a_wider_spread_gives_more_clean_and_more_noisy_clips():
     assert wide.std() > 1.1 * narrow.std()
 
 
+def test_timesteps_of_given_normal_numbers_are_those_that_are_drawn():
+    drawn, rng = noise.base_timestep(50, 300, np.random.default_rng(0), 1.4, 0.5), np.random.default_rng(0)
+    given = torch.from_numpy(rng.normal(0, 1.4, 50)) / 1.4
+    torch.testing.assert_close(noise.base_timestep(50, 300, rng, 1.4, 0.5, given), drawn)
+
+
 def test_a_smaller_shift_gives_cleaner_clips():
     usual, cleaner = (draw("whole", clips=2000, frames=20, shift=s)[1][:, 0] for s in (1.0, 0.5))
     assert cleaner.median() < usual.median() - 0.05

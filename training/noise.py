@@ -52,10 +52,20 @@ class Plan:
         return (self.told > 0).float()
 
 
-def base_timestep(count: int, tokens: int, rng: np.random.Generator, spread: float = 1.0, shift: float = 1.0) -> Tensor:
-    """Logit-normal timesteps, shifted for the clip's token count; a tenth of them uniform."""
-    t = torch.from_numpy(rng.normal(0, spread, count)).sigmoid()
-    t = shift_timestep(t, max(1.0, shift * token_shift(tokens) / 1.5))
+def base_timestep(
+    count: int,
+    tokens: int,
+    rng: np.random.Generator,
+    spread: float = 1.0,
+    shift: float = 1.0,
+    normal: Tensor | None = None,
+) -> Tensor:
+    """Logit-normal timesteps (count,), shifted for the clip's token count; a tenth of them uniform.
+
+    ``normal`` (count,) are the normally distributed numbers that they are made of, drawn where there are none.
+    """
+    wide = torch.from_numpy(rng.normal(0, spread, count)) if normal is None else spread * normal
+    t = shift_timestep(wide.sigmoid(), max(1.0, shift * token_shift(tokens) / 1.5))
     uniform = torch.from_numpy(rng.random(count))
     return torch.where(torch.from_numpy(rng.random(count)) < 0.1, uniform, t).float().clamp(min=1e-4)
 

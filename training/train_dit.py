@@ -8,6 +8,7 @@ several processes in parallel.py.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -113,25 +114,36 @@ class DiTPart(Part):
         return flow_loss(self.module, batch), batch.tokens
 
     def validate(self, clips: int = 24) -> dict[str, float]:
-        """Mean squared error of the velocity on held-out clips, whole, at fixed timesteps and noises."""
-        shape = min(self.held_out.clips, key=lambda s: (abs(s[0] - 5), -s[1] * s[2]))
-        data = self.held_out.clips[shape]
+        """Mean squared error of the velocity on held-out clips, everywhere, and at each noise level."""
+        scores = {f"validation {level:g}": error for level, error in self.errors(clips).items()}
+        return {"validation": float(np.mean(list(scores.values()))), **scores}
+
+    def errors(self, clips: int, weigh: Callable[[Tensor], Tensor] = torch.ones_like) -> dict[float, float]:
+        """Squared error of the velocity on held-out clips, whole, at each of LEVELS with fixed noises.
+
+        ``weigh`` makes the weights of how much moves, both (B, 1, T, h, w).
+        """
+        data, frames = self._scored()
         fps = data.rates[0]
         chosen = np.flatnonzero(data.fps == fps)[:clips]
-        x, weight = self.held_out.read(data, chosen, shape[0])
+        latents, covers = zip(*(data.read(int(i), frames) for i in chosen), strict=True)
+        x, weight = torch.stack(latents).float(), weigh(torch.stack(covers)[:, None]).float()
         ids = self.held_out.tokenizer.batch([data.texts[i]["clip"][0] for i in chosen])
         scores = {}
         for k, level in enumerate(LEVELS):
             torch.manual_seed(k)
-            t = torch.full((len(x), 1, shape[0], 1, 1), level)
-            batch = Batch(x, torch.ones_like(weight), Plan(t, t), ids, fps).to(self.device)
-            scores[f"validation {level:g}"] = float(flow_loss(self.module, batch))
-        return {"validation": float(np.mean(list(scores.values()))), **scores}
+            t = torch.full((len(x), 1, frames, 1, 1), level)
+            scores[level] = float(flow_loss(self.module, Batch(x, weight, Plan(t, t), ids, fps).to(self.device)))
+        return scores
+
+    def _scored(self) -> tuple[Clips, int]:
+        """The held-out clips of about 17 frames that are largest, and how many latent frames they have."""
+        shape = min(self.held_out.clips, key=lambda s: (abs(s[0] - 5), -s[1] * s[2]))
+        return self.held_out.clips[shape], shape[0]
 
     def strips(self) -> dict[str, Tensor]:
         """Clips for two held-out captions, if the checkpoint whose VAE decodes them is there."""
-        data = self.held_out.clips[min(self.held_out.clips, key=lambda s: (abs(s[0] - 5), -s[1] * s[2]))]
-        prompts = [texts["clip"][0] for texts in data.texts[:2]]
+        prompts = [texts["clip"][0] for texts in self._scored()[0].texts[:2]]
         return film_strips(self.module, self.held_out.tokenizer, prompts, Path(self.options.samples), self.device)
 
     def about(self) -> dict[str, Any]:
