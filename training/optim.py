@@ -109,16 +109,6 @@ class Optimisers:
             state.update({f"adam.{name}.{key}": value for key, value in moments.items()})
         return state
 
-    def state_dict(self) -> dict[str, object]:
-        """Return what :meth:`load_state_dict` needs to go on."""
-        return {"parts": [part.state_dict() for part in self.parts], "skipped": self.skipped}
-
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from a saved state."""
-        for part, values in zip(self.parts, state["parts"], strict=True):  # type: ignore[call-overload]
-            part.load_state_dict(values)
-        self.skipped = int(state["skipped"])  # type: ignore[call-overload]
-
 
 class Average:
     """Exponential moving average of a module's parameters and floating-point buffers; other buffers are copied."""
