@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..models.dit import SpacetimeDiT
 from ..models.text import TextEncoder
 from ..models.vae import VideoVAE
+from .attention import plain_attention
 from .batches import PIXELS, clips_in, stage_at
 from .parallel import STATE_BYTES
 from .settings import Schedule, SettingError, Settings
@@ -70,12 +71,6 @@ def measure(module: nn.Module, forward: Callable[[], Tensor]) -> Cost:
     return Cost(float(counter.get_total_flops()), bytes_)
 
 
-def matrix_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Attention by two products, whose FLOPs the counter sees."""
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
-    return ((q @ k.transpose(-2, -1)).softmax(-1) @ v).transpose(1, 2).flatten(2)
-
-
 def lean_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """A stand-in that keeps about what a fused kernel keeps: queries, keys, values and the result."""
     return (q + k.mean(1, keepdim=True)) * v if v.shape == q.shape else q * v.mean(1, keepdim=True)
@@ -93,7 +88,7 @@ def dit_cost(settings: Settings, shape: tuple[int, int, int], clips: int, gpu: b
         x = torch.empty(clips, settings.dit.channels, *shape, dtype=torch.bfloat16)
         t = torch.empty(clips, shape[0])
         ids = torch.zeros(clips, settings.text.length, dtype=torch.long)
-    whole = measure(both, lambda: dit(x, t, text(ids), attention=matrix_attention))
+    whole = measure(both, lambda: dit(x, t, text(ids), attention=plain_attention))
     if not gpu:
         return whole
     return Cost(whole.flops, measure(both, lambda: dit(x, t, text(ids), attention=lean_attention)).kept)

@@ -24,6 +24,7 @@ from ..models.checkpoint import CheckpointError, load_checkpoint
 from ..models.dit import DiTConfig, SpacetimeDiT, fused_attention
 from ..models.flow import add_noise
 from ..models.text import TextConfig, TextEncoder, Tokenizer
+from .attention import plain_attention
 from .batches import Batch, Batches, Shape
 from .command import Command, run_command
 from .common import log
@@ -55,13 +56,6 @@ class Trained(nn.Module):
         """Predict the velocity of noisy latents from piece ids."""
         attention = plain_attention if x.device.type == "cpu" else fused_attention
         return self.dit(x, t, self.text(ids), fps, attention=attention)
-
-
-def plain_attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Attention by two matrix products: on CPUs its backward pass is faster than the fused kernel's."""
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
 
 
 def flow_loss(model: nn.Module, batch: Batch) -> Tensor:
