@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..models.dit import Attention, SpacetimeDiT, coordinates, normalise, patchify, rotary, sinusoid, token_seconds
+from ..training.attention import plain_attention
 from ..training.latents import SHAPES
 from ..training.settings import load_settings
-from ..training.train_dit import plain_attention
 
 Shape = tuple[int, int, int]  # latent frames, height, width
 TOKENS = 4096

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..models.captioner import LANGUAGES, frame_times
 from ..models.captioner_file import BUNDLED, CaptionerError, Trained, load_captioner, probe_frames
 from ..models.checkpoint import load_checkpoint
-from ..models.vae import VideoVAE
+from ..models.vae import VideoVAE, to_video
 from .caption import Frames
 from .expand import EngineError, Progress
 
@@ -67,6 +66,5 @@ def encoder_of(checkpoint: Path) -> Encode:
 
 @torch.inference_mode()
 def _encode(vae: VideoVAE, frames: Frames, device: torch.device) -> Tensor:
-    pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1)
     with torch.autocast(device.type, torch.bfloat16):
-        return vae.encode(pixels.to(device)).float().cpu()
+        return vae.encode(to_video(frames).to(device)).float().cpu()

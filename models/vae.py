@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 TIME = 4  # frames in one latent frame, the first apart
@@ -146,6 +148,16 @@ class Decoder(nn.Module):
         h = F.pixel_shuffle(self.up2(h), 2).contiguous(memory_format=torch.channels_last)
         h = self.fine(h, batch, state, carry)
         return F.pixel_shuffle(self.unpatchify(self.norm(h)), 4)
+
+
+def to_video(frames: NDArray[np.uint8]) -> Tensor:
+    """Frames (F, H, W, 3) uint8 as the VAE takes them: (1, 3, F, H, W) float32 in -1..1."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1)
+
+
+def to_uint8(video: Tensor) -> NDArray[np.uint8]:
+    """What the VAE gives, (1, 3, F, H, W) in about -1..1, as frames (F, H, W, 3) uint8."""
+    return np.asarray(((video[0].float().clamp(-1, 1) + 1) * 127.5 + 0.5).byte().permute(1, 2, 3, 0))
 
 
 class VideoVAE(nn.Module):

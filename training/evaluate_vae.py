@@ -19,10 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..models.checkpoint import load_checkpoint
-from ..models.vae import VideoVAE
+from ..models.vae import VideoVAE, to_uint8, to_video
 from ..video.reader import read_frames
 from .common import ROOT, log, start
-from .generator import to_uint8
 from .scenes.config import nano, simple
 from .scenes.draw import draw_scene
 from .scenes.render import render
@@ -33,8 +32,7 @@ Frames = NDArray[np.uint8]
 @torch.inference_mode()
 def rebuild(vae: VideoVAE, clip: Frames) -> Frames:
     """Encode and decode a clip (F, H, W, 3) uint8, F = 4k + 1, sides multiples of 16."""
-    x = torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1)
-    return to_uint8(vae.decode(vae.encode(x.to(next(vae.parameters()).dtype))))
+    return to_uint8(vae.decode(vae.encode(to_video(clip).to(next(vae.parameters()).dtype))))
 
 
 def squared_error(a: Frames, b: Frames) -> NDArray[np.float32]:

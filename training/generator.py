@@ -15,7 +15,7 @@ from ..models.checkpoint import Checkpoint
 from ..models.dit import SpacetimeDiT
 from ..models.flow import guided, sample, schedule, token_shift
 from ..models.text import TextEncoder, Tokenizer
-from ..models.vae import VideoVAE
+from ..models.vae import VideoVAE, to_uint8
 
 
 @dataclass
@@ -60,8 +60,3 @@ class Generator:
     def frames(self, latents: Tensor) -> list[NDArray[np.uint8]]:
         """Decode latents to clips (F, H, W, 3) uint8, one at a time."""
         return [to_uint8(self.vae.decode(z[None].to(torch.bfloat16))) for z in latents]
-
-
-def to_uint8(video: Tensor) -> NDArray[np.uint8]:
-    """(1, 3, F, H, W) in -1..1 to (F, H, W, 3) uint8."""
-    return np.asarray(((video[0].float().clamp(-1, 1) + 1) * 127.5 + 0.5).byte().permute(1, 2, 3, 0))

@@ -32,7 +32,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..models.checkpoint import load_checkpoint
-from ..models.vae import TIME, VAEConfig, VideoVAE
+from ..models.vae import TIME, VAEConfig, VideoVAE, to_video
 from .common import ROOT, log, start
 from .origins import Origin, check_folder, fingerprint, one_vae
 from .saves import RunError, facts, latest, load_average
@@ -107,8 +107,7 @@ def encode_shard(
     for i in range(SHARD):
         rate = RATES[np.random.default_rng([seed, i]).integers(len(RATES))]
         clip = film(origin.world, seed + i, split, width, height, frames, rate)
-        x = torch.from_numpy(clip.video).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1).to(torch.bfloat16)
-        latents.append(vae.encode(x))
+        latents.append(vae.encode(to_video(clip.video).to(torch.bfloat16)))
         covers.append(latent_cover(torch.from_numpy(clip.cover)))
         rates.append(rate)
         texts.append(clip.texts)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...models.flow import guided, sample, schedule, token_shift
-from ...models.vae import TIME
+from ...models.vae import TIME, to_video
 from ..generator import Generator
 from ..scenes.config import WorldConfig
 from ..scenes.nouns import NOUNS
@@ -74,8 +74,7 @@ class Model:
     def encode(self, frames: Frames) -> Tensor:
         """The latent (1, C, T, h, w) of frames (F, H, W, 3) uint8."""
         vae = self.generator.vae
-        video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1)
-        return vae.encode(video.to(next(vae.parameters()).dtype)).float()
+        return vae.encode(to_video(frames).to(next(vae.parameters()).dtype)).float()
 
     @torch.inference_mode()
     def fill(

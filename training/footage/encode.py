@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.vae import TIME, VideoVAE
+from ...models.vae import TIME, VideoVAE, to_video
 from ..common import log, start
 from ..latents import SHARD, SHIPPED, Texts, latent_cover, marked_vae, write_shard
 from ..origins import Origin, check_folder
@@ -42,7 +42,7 @@ def encode(vae: VideoVAE, frames: np.ndarray) -> Tensor:
     parts, state = [], None
     bounds = [0, *range(1 + CHUNK, len(frames), CHUNK), len(frames)]
     for begin, end in pairwise(bounds):
-        x = torch.from_numpy(frames[begin:end]).permute(3, 0, 1, 2)[None].float().div(127.5).sub(1)
+        x = to_video(frames[begin:end])
         latent, state = vae.encode_chunk(x.to(next(vae.parameters()).dtype), state)
         parts.append(latent)
     return torch.cat(parts, 2).to(torch.bfloat16)
