@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scene_kit import drawn_sprites
-from tiny import CHANNELS, tiny_vae
+from tiny import CHANNELS, tiny_vae, write_tiny_checkpoint
 from torch import nn
 
 pytest.importorskip("cv2", reason="training needs opencv: pip install '.[training]'")
@@ -23,12 +23,14 @@ from comfyui_spacetime.training import (
     latents,
     noise,
     optim,
+    publish,
     train_dit,
     train_text,
     train_vae,
     worlds,
 )
 from comfyui_spacetime.training.origins import Origin
+from comfyui_spacetime.training.saves import RunError
 from comfyui_spacetime.training.scenes.captions import caption, dense
 from comfyui_spacetime.training.scenes.config import nano, simple
 from comfyui_spacetime.training.scenes.draw import draw_scene
@@ -206,3 +208,18 @@ def test_what_is_wrong_or_left_out_is_not_right():
     }  # fmt: skip
     assert not facts.right("a dog and a cow walk leftwards", clip)["noun"]
     assert facts.right("A dog looking right walks to the left.", clip)["motion"]
+
+
+def test_published_weights_may_be_mixed_with_those_the_run_began_with(tmp_path):
+    path = write_tiny_checkpoint(tmp_path / "begun.safetensors")
+    begun, run = train_dit.published(path), train_dit.published(path)
+    with torch.no_grad():
+        for parameter in run.parameters():
+            parameter.add_(1.0)
+    publish.mix(run, begun, 0.25, "begun")
+    for one, other in zip(run.parameters(), begun.parameters(), strict=True):
+        torch.testing.assert_close(one, other + 0.25)
+    with pytest.raises(RunError, match="the share must be from 0 to 1"):
+        publish.mix(run, begun, 1.5, "begun")
+    with pytest.raises(RunError, match="begun has networks of another size"):
+        publish.mix(run, nn.Linear(1, 1), 0.5, "begun")

@@ -2,7 +2,9 @@
 """Join a VAE and the averaged weights of a transformer run into one checkpoint that the nodes load.
 
 ``./spacetime train publish --dit runs/dit``; the VAE is that of ``runs/vae``, or the shipped one where none was
-trained. It must be the one whose latents the transformer learnt.
+trained. It must be the one whose latents the transformer learnt. ``--mix FILE SHARE`` takes only that share (0..1) of
+the run's weights, and the rest from the checkpoint that the run began with: a mean of both is often better than either
+(model soups, Wortsman et al. 2022, arXiv:2203.05482).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.dit import DiTConfig
@@ -23,7 +26,7 @@ from .generator import Generator
 from .latents import open_vae, own_or_shipped
 from .origins import differ, fingerprint
 from .saves import RunError, facts, latest, load_average
-from .train_dit import Trained
+from .train_dit import Trained, published
 
 
 def averaged(run: Path) -> tuple[Trained, dict[str, Any]]:
@@ -37,6 +40,19 @@ def averaged(run: Path) -> tuple[Trained, dict[str, Any]]:
     about = facts(step)
     model = Trained(DiTConfig(**about["dit"]), TextConfig.from_dict(about["text"]))
     return model, {"dit_steps": load_average(run, model), "world": about.get("world", "nano")}
+
+
+def mix(model: Trained, other: nn.Module, share: float, name: str) -> None:
+    """Leave ``share`` (0..1) of a model's weights, and take the rest from ``other``, that of the file ``name``.
+
+    Raises RunError for another share and where the networks are not of one size.
+    """
+    if not 0 <= share <= 1:
+        raise RunError(f"--mix {name} {share:g}: the share must be from 0 to 1")
+    begun, state = other.state_dict(), model.state_dict()
+    if {k: v.shape for k, v in begun.items()} != {k: v.shape for k, v in state.items()}:
+        raise RunError(f"{name} has networks of another size than the run: only weights of the same size can be mixed")
+    model.load_state_dict({k: torch.lerp(begun[k].to(v), v, share) for k, v in state.items()})
 
 
 def check_match(run: Path, vae: VideoVAE, path: Path) -> None:
@@ -69,12 +85,15 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=own_or_shipped(), help="a checkpoint, or the folder of a VAE run")
     parser.add_argument("--dit", type=Path, default=Path("runs/dit"))
     parser.add_argument("--out", type=Path, default=Path("weights/spacetime-nano.safetensors"))
+    parser.add_argument("--mix", nargs=2, metavar=("FILE", "SHARE"), help="only a share (0..1) of the run's weights")
     args = parser.parse_args()
     log.setLevel("INFO")
     try:
         vae, vae_steps = open_vae(args.vae)
         model, trained = averaged(args.dit)
         check_match(args.dit, vae, args.vae)
+        if args.mix:
+            mix(model, published(Path(args.mix[0])), float(args.mix[1]), args.mix[0])
     except ValueError as error:
         sys.exit(f"spacetime: {error}")
     info = {"name": args.out.stem, "vae_steps": vae_steps, **trained, "licence": "GPL-3.0-or-later"}
