@@ -22,6 +22,8 @@ from PIL import Image
 FOLDER = Path(__file__).resolve().parent.parent / "workflows"
 WIDTH, SHOWN = 176, 4  # pixels of a frame in the picture; frames
 WORDS = ("caption_video",)
+EVENLY = (0.0, 1 / 3, 2 / 3, 1.0)  # when in a video frames are taken
+MOMENTS = {"connect": (0.3, 0.46, 0.54, 0.7)}  # where they are not taken evenly: two of the bridge
 
 
 def bundled() -> list[str]:
@@ -31,15 +33,15 @@ def bundled() -> list[str]:
     return [name for name in own if name not in WORDS]
 
 
-def four_of(files: Sequence[Path]) -> list[NDArray[np.uint8]]:
-    """Four frames of the last video among the files, or the first four pictures."""
+def four_of(files: Sequence[Path], moments: Sequence[float] = EVENLY) -> list[NDArray[np.uint8]]:
+    """Four frames of the last video among the files, at ``moments`` (0..1), or the first four pictures."""
     from ..video.reader import read_frames
 
     videos = [path for path in files if path.suffix == ".mp4"]
     if not videos:
         return [np.asarray(Image.open(path).convert("RGB")) for path in files[:SHOWN]]
     frames = list(read_frames(videos[-1]))
-    return [frames[k] for k in np.linspace(0, len(frames) - 1, SHOWN).round().astype(int)]
+    return [frames[round(moment * (len(frames) - 1))] for moment in moments]
 
 
 def sheet(frames: Sequence[NDArray[np.uint8]]) -> Image.Image:
@@ -72,7 +74,7 @@ def main() -> None:
         for name in options.names or names:
             result = runner.run(to_api(load_workflow(FOLDER / f"{name}.json"), runner.object_info))
             files = [Path(folder) / "output" / f.subfolder / f.filename for f in result.files]
-            sheet(four_of(files)).save(options.out / f"{name}.jpg", quality=85)
+            sheet(four_of(files, MOMENTS.get(name, EVENLY))).save(options.out / f"{name}.jpg", quality=85)
             print(options.out / f"{name}.jpg", flush=True)
 
 
