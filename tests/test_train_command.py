@@ -54,7 +54,6 @@ def test_several_machines_without_a_meeting_place_are_refused(started):
 
 @pytest.mark.parametrize("step", train.RENDERED)
 def test_a_step_that_renders_asks_for_the_pictures_before_it_starts(started, step, tmp_path, monkeypatch):
-    pytest.importorskip("cv2")
     monkeypatch.setenv("SPACETIME_SPRITES", str(tmp_path))
     result = CliRunner().invoke(train.train_command, [step])
     assert "./spacetime train sprites" in str(result.exception) and not started
@@ -63,7 +62,6 @@ def test_a_step_that_renders_asks_for_the_pictures_before_it_starts(started, ste
 
 
 def test_the_evaluation_asks_for_the_pictures_too(started, tmp_path, monkeypatch):
-    pytest.importorskip("cv2")
     monkeypatch.setenv("SPACETIME_SPRITES", str(tmp_path))
     result = CliRunner().invoke(evaluate_command, ["--quick"])
     assert "./spacetime train sprites" in str(result.exception) and not started
