@@ -48,7 +48,7 @@ class Native(Measured):
 
     def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super().__init__(*args, **kwargs)
-        self.batches.clips = {shape: clips for shape, clips in self.batches.clips.items() if shape[1] != shape[2]}
+        self.batches.open({shape: clips for shape, clips in self.batches.clips.items() if shape[1] != shape[2]})
 
 
 class Cropped(Native, Square):

@@ -139,13 +139,20 @@ leave()
 """
 
 
+def run_side_by_side(script, text, processes):
+    """Run a program in several processes that torchrun starts; it must end well in all."""
+    script.write_text(text.format(host=str(ROOT / "host")), encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [*command, str(script)], capture_output=True, text=True, env=environ, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 def test_sharded_matrices_are_orthogonalised_whole(tmp_path):
-    script = tmp_path / "muon.py"
-    script.write_text(MUON.format(host=str(ROOT / "host")), encoding="utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run([*command, str(script)], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_side_by_side(tmp_path / "muon.py", MUON, 2)
 
 
 STATISTICS = """
@@ -193,14 +200,7 @@ leave()
 
 @pytest.mark.slow
 def test_copies_keep_the_same_statistics_those_of_all_clips(tmp_path):
-    script = tmp_path / "normed.py"
-    script.write_text(STATISTICS.format(host=str(ROOT / "host")), encoding="utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
-    environ = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [*command, str(script)], capture_output=True, text=True, env=environ, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_side_by_side(tmp_path / "normed.py", STATISTICS, 3)
 
 
 def test_weights_are_split_only_where_copies_would_fill_the_memory(monkeypatch):
